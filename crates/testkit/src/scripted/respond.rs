@@ -1,0 +1,357 @@
+//! From a request to its answer.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::{
+    CREATED_S, Recorded, Shared, anthropic,
+    body::{Ending, Paced, Watch},
+    embeddings, lock, openai,
+    refuse::Refuse,
+    reply::{Flavour, Reply, What},
+    said::{Said, say},
+};
+
+/// Below this path messages take a bearer key, as Apertis' do; Anthropic's own take none.
+/// <https://docs.apertis.ai/api/text-generation/messages>
+const APERTIS: &str = "/apertis";
+
+/// How an error is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    OpenAi,
+    Anthropic,
+}
+
+/// A checked request of either dialect.
+enum Ask {
+    OpenAi(openai::Ask),
+    Anthropic(anthropic::Ask),
+    Embeddings(String, Value),
+    CountTokens(String, u64),
+}
+
+pub(super) async fn respond(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Paced>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let recorded = Recorded {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        version: head.version,
+        headers: head.headers,
+        body,
+    };
+    let serial = shared.serial.fetch_add(1, Ordering::SeqCst) + 1;
+    let watch = Watch::new(Arc::clone(&shared.hangups));
+    if let Some(answer) = recorded.path.strip_prefix("/_scripted/") {
+        return Ok(json_answer(200, &control(&shared, answer, &recorded), watch));
+    }
+    lock(&shared.requests).push(recorded.clone());
+    let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let spelling =
+        if path.starts_with("/messages") { Spelling::Anthropic } else { Spelling::OpenAi };
+    let outcome = match (&recorded.method, path) {
+        (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
+        (&Method::POST, _) => ask(&shared, path, &recorded, spelling),
+        _ => Err(Refuse::new(405, "Not allowed to use this method on this path.")),
+    };
+    match outcome {
+        Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
+        Ok(Outcome::Scripted(ask, reply)) => perform(*ask, *reply, spelling, serial, watch).await,
+        Err(refuse) => Ok(refusal(&refuse, spelling, serial, watch)),
+    }
+}
+
+enum Outcome {
+    Json(Value),
+    Scripted(Box<Ask>, Box<Reply>),
+}
+
+/// The tests' own door: what came in so far, and what to answer next.
+fn control(shared: &Shared, what: &str, recorded: &Recorded) -> Value {
+    match what {
+        "requests" => {
+            let requests = lock(&shared.requests);
+            let list: Vec<Value> = requests.iter().map(describe).collect();
+            json!({"requests": list, "hangups": shared.hangups.load(Ordering::SeqCst)})
+        }
+        "forget" => {
+            lock(&shared.requests).clear();
+            lock(&shared.queue).clear();
+            json!({})
+        }
+        "script" => {
+            let words = recorded.json();
+            let words = words.as_array().into_iter().flatten().filter_map(Value::as_str);
+            for word in words {
+                let reply = Reply::named(word);
+                lock(&shared.queue).push_back(reply.expect("a reply that this upstream knows"));
+            }
+            json!({"queued": lock(&shared.queue).len()})
+        }
+        _ => json!({"error": "no such control"}),
+    }
+}
+
+fn describe(request: &Recorded) -> Value {
+    let headers: serde_json::Map<String, Value> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))))
+        .collect();
+    json!({
+        "method": request.method.as_str(), "path": request.path, "query": request.query,
+        "headers": headers, "json": request.json(),
+        "text": String::from_utf8_lossy(&request.body),
+    })
+}
+
+fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result<(), Refuse> {
+    let text = |name: &str| {
+        recorded.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+    };
+    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let key = match spelling {
+        Spelling::OpenAi => bearer,
+        Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
+        Spelling::Anthropic => text("x-api-key"),
+    };
+    let right = match (key, &*lock(&shared.key)) {
+        (None | Some(""), _) => false,
+        (Some(_), None) => true,
+        (Some(key), Some(wanted)) => key == wanted,
+    };
+    match (right, spelling, key) {
+        (true, ..) => Ok(()),
+        (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
+        (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
+        (false, Spelling::OpenAi, None) => Err(Refuse::new(401, "You didn't provide an API key.")),
+        (false, Spelling::OpenAi, Some(key)) => {
+            Err(Refuse::new(401, format!("Incorrect API key provided: {key}.")))
+        }
+    }
+}
+
+fn list(
+    shared: &Shared,
+    path: &str,
+    recorded: &Recorded,
+    spelling: Spelling,
+) -> Result<Value, Refuse> {
+    authorise(shared, recorded, spelling)?;
+    let model = |name: &String| json!({"id": name, "object": "model", "created": CREATED_S, "owned_by": "scripted"});
+    let models = lock(&shared.models);
+    if path == "/models" {
+        let data: Vec<Value> = models.iter().map(model).collect();
+        return Ok(json!({"object": "list", "data": data}));
+    }
+    let name = path.strip_prefix("/models/").unwrap_or_default();
+    models
+        .get(name)
+        .map(model)
+        .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
+}
+
+fn ask(
+    shared: &Shared,
+    path: &str,
+    recorded: &Recorded,
+    spelling: Spelling,
+) -> Result<Outcome, Refuse> {
+    authorise(shared, recorded, spelling)?;
+    if spelling == Spelling::Anthropic && recorded.header("anthropic-version").is_empty() {
+        return Err(Refuse::new(400, "anthropic-version: header is required"));
+    }
+    if !recorded.header("content-type").starts_with("application/json") {
+        return Err(Refuse::new(400, "Expected a content-type of application/json."));
+    }
+    let body: Value = serde_json::from_slice(&recorded.body).map_err(|why| {
+        Refuse::new(400, format!("We could not parse the JSON body of your request: {why}"))
+    })?;
+    let ask = match path {
+        "/chat/completions" => Ask::OpenAi(openai::check(&body)?),
+        "/embeddings" => {
+            let (model, answer) = embeddings::answer(&body)?;
+            Ask::Embeddings(model, answer)
+        }
+        "/messages" => Ask::Anthropic(anthropic::check::check(&body, false)?),
+        "/messages/count_tokens" => {
+            let ask = anthropic::check::check(&body, true)?;
+            Ask::CountTokens(ask.model, ask.prompt.words.max(1))
+        }
+        _ => return Err(Refuse::new(404, format!("Invalid URL (POST {})", recorded.path))),
+    };
+    let model = match &ask {
+        Ask::OpenAi(ask) => &ask.model,
+        Ask::Anthropic(ask) => &ask.model,
+        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
+    };
+    let (base, words) = model.split_once('+').unwrap_or((model, ""));
+    let reply = Reply::named(words).filter(|_| lock(&shared.models).contains(base));
+    let reply = reply.ok_or_else(|| unknown_model(model, spelling))?;
+    let reply = lock(&shared.queue).pop_front().unwrap_or(reply);
+    Ok(Outcome::Scripted(Box::new(ask), Box::new(reply)))
+}
+
+fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
+    match spelling {
+        Spelling::OpenAi => Refuse {
+            code: Some("model_not_found"),
+            ..Refuse::new(
+                404,
+                format!("The model `{model}` does not exist or you do not have access to it."),
+            )
+        },
+        Spelling::Anthropic => Refuse::new(404, format!("model: {model}")),
+    }
+}
+
+async fn perform(
+    ask: Ask,
+    reply: Reply,
+    spelling: Spelling,
+    serial: u64,
+    watch: Watch,
+) -> io::Result<Response<Paced>> {
+    if !reply.delay.is_zero() {
+        tokio::time::sleep(reply.delay).await;
+    }
+    let (status, content_type, frames) = match &reply.what {
+        What::Hang => {
+            std::future::pending::<()>().await;
+            return Err(io::Error::other("never reached"));
+        }
+        What::Drop => {
+            let mut watch = watch;
+            watch.finish();
+            return Err(io::Error::other("dropped by script"));
+        }
+        What::Error { status, flavour } => {
+            let mut answer = refusal(&flavoured(*status, *flavour), spelling, serial, watch);
+            add_headers(&mut answer, &reply);
+            return Ok(answer);
+        }
+        What::Raw { status, content_type, frames } => {
+            (*status, content_type.clone(), frames.clone())
+        }
+        What::Auto | What::Text(_) | What::Calls(_) => {
+            let (content_type, frames) = speak(&ask, &reply, serial);
+            (200, content_type.to_owned(), frames)
+        }
+    };
+    let chunked = content_type.starts_with("text/event-stream");
+    let declared = (!chunked).then(|| frames.iter().map(|f| f.len() as u64).sum());
+    let (frames, ending) = shorten(frames, &reply);
+    let body = Paced::new(frames, declared, reply.gap, ending, watch);
+    let mut answer = response(status, &content_type, serial, body);
+    add_headers(&mut answer, &reply);
+    Ok(answer)
+}
+
+fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
+    const JSON: &str = "application/json";
+    const SSE: &str = "text/event-stream; charset=utf-8";
+    let whole = |value: Value| (JSON, vec![Bytes::from(value.to_string())]);
+    let said = |prompt| -> Said { say(prompt, reply) };
+    match ask {
+        Ask::OpenAi(ask) if ask.stream => {
+            (SSE, openai::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::OpenAi(ask) => whole(openai::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Anthropic(ask) if ask.stream => {
+            (SSE, anthropic::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Anthropic(ask) => whole(anthropic::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Embeddings(_, answer) => whole(answer.clone()),
+        Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
+    }
+}
+
+/// Keeps the part of the frames that the script lets through.
+fn shorten(mut frames: Vec<Bytes>, reply: &Reply) -> (Vec<Bytes>, Ending) {
+    if let Some(events) = reply.stall_after {
+        frames.truncate(events);
+        return (frames, Ending::Stall);
+    }
+    let Some(mut left) = reply.cut_at else { return (frames, Ending::Clean) };
+    for frame in &mut frames {
+        frame.truncate(left);
+        left -= frame.len();
+    }
+    frames.retain(|frame| !frame.is_empty());
+    (frames, Ending::Cut)
+}
+
+fn flavoured(status: u16, flavour: Flavour) -> Refuse {
+    match flavour {
+        Flavour::ContextWindow => Refuse::bad(
+            "messages",
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens: prompt is too long.",
+            "context_length_exceeded",
+        ),
+        Flavour::ContentPolicy => Refuse {
+            code: Some("content_policy_violation"),
+            ..Refuse::new(
+                status,
+                "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try again with a different prompt.",
+            )
+        },
+        Flavour::Quota => Refuse {
+            code: Some("insufficient_quota"),
+            ..Refuse::new(
+                status,
+                "You exceeded your current quota, please check your plan and billing details.",
+            )
+        },
+        Flavour::Plain => {
+            let reason = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+            Refuse::new(status, format!("scripted {status}: {}", reason.unwrap_or("trouble")))
+        }
+    }
+}
+
+fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Response<Paced> {
+    let body = match spelling {
+        Spelling::OpenAi => openai::error(refuse),
+        Spelling::Anthropic => anthropic::error(refuse, serial),
+    };
+    json_answer(refuse.status, &body, watch)
+}
+
+fn json_answer(status: u16, value: &Value, watch: Watch) -> Response<Paced> {
+    let frame = Bytes::from(value.to_string());
+    let length = Some(frame.len() as u64);
+    let body = Paced::new(vec![frame], length, Duration::ZERO, Ending::Clean, watch);
+    response(status, "application/json", 0, body)
+}
+
+fn response(status: u16, content_type: &str, serial: u64, body: Paced) -> Response<Paced> {
+    let mut answer = Response::builder().status(status).header(header::CONTENT_TYPE, content_type);
+    if serial > 0 {
+        // OpenAI's and Anthropic's names for the same thing.
+        let id = format!("req_{serial:06}");
+        answer = answer.header("x-request-id", &id).header("request-id", &id);
+    }
+    answer.body(body).expect("a scripted head is well formed")
+}
+
+fn add_headers(answer: &mut Response<Paced>, reply: &Reply) {
+    for (name, value) in &reply.headers {
+        let name = http::HeaderName::try_from(name).expect("a header name");
+        answer.headers_mut().insert(name, value.parse().expect("a header value"));
+    }
+}
