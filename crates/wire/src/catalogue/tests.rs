@@ -1,0 +1,100 @@
+use super::*;
+use crate::{matrix::Dialect, provider::Auth};
+
+#[test]
+fn the_embedded_catalogue_is_well_formed() {
+    let catalogue = builtin();
+    assert!(catalogue.providers().count() >= 25);
+    assert!(catalogue.cards().count() >= 40);
+    for card in catalogue.cards() {
+        assert!(card.rates.is_some(), "{} has no price", card.name);
+        assert!(
+            card.provider == "demo" || catalogue.provider(&card.provider).is_some(),
+            "{} is of no provider",
+            card.name
+        );
+    }
+    for provider in catalogue.providers() {
+        assert!(!provider.key_env.is_empty(), "{}", provider.name);
+        assert!(provider.url.is_empty() || provider.url.starts_with("https://"));
+    }
+}
+
+#[test]
+fn the_seed_provider() {
+    let apertis = builtin().provider("apertis").unwrap();
+    assert_eq!(&*apertis.name, "apertis");
+    assert_eq!(apertis.url, "https://api.stima.tech/v1");
+    assert_eq!(apertis.key_env, ["STIMA_API_KEY", "APERTIS_API_KEY"]);
+    assert_eq!(apertis.auth, Auth::Bearer);
+    assert_eq!(
+        apertis.speaks.keys().copied().collect::<Vec<_>>(),
+        [Dialect::Openai, Dialect::Anthropic]
+    );
+}
+
+#[test]
+fn prices_are_exact() {
+    let card = builtin().card("openai", "gpt-4o").unwrap();
+    let rates = card.rates.unwrap();
+    assert_eq!(rates.input, 2_500_000_000);
+    assert_eq!(rates.output, 10_000_000_000);
+    assert_eq!(rates.cache_read, Some(1_250_000_000));
+    assert_eq!(card.mode, Some(Operation::Chat));
+    assert_eq!((card.max_input, card.max_output), (Some(128_000), Some(16_384)));
+    let embed = builtin().card("openai", "text-embedding-3-small").unwrap();
+    assert_eq!(embed.rates.unwrap().output, 0);
+    assert!(builtin().card("openai", "no-such-model").is_none());
+    assert!(builtin().card("no-such-provider", "gpt-4o").is_none());
+}
+
+#[test]
+fn an_overlay_replaces_and_adds() {
+    let text = r#"
+        [openai]
+        url = "https://proxy.test/v1"
+        speaks = { openai = "" }
+        [mine]
+        url_env = ["MINE_URL"]
+        url = ""
+        speaks = { anthropic = "/x" }
+        auth = "x-api-key"
+        patch = [{ set = ["store", false] }, { clamp = ["temperature", 0, 1] }]
+    "#;
+    let overlaid = builtin().overlay(text).unwrap();
+    assert_eq!(overlaid.provider("openai").unwrap().url, "https://proxy.test/v1");
+    assert!(overlaid.provider("openai").unwrap().key_env.is_empty());
+    assert_eq!(overlaid.provider("mine").unwrap().patch.len(), 2);
+    assert_eq!(builtin().provider("openai").unwrap().url, "https://api.openai.com/v1");
+    let line = r#"{"provider":"mine","name":"m","mode":"chat","input":"1","output":"2"}"#;
+    let overlaid = overlaid.overlay_models(line).unwrap();
+    assert_eq!(overlaid.card("mine", "m").unwrap().rates.unwrap().output, 2_000_000_000_000_000);
+}
+
+#[test]
+fn what_cannot_be_is_named() {
+    let wrong = |text: &str| builtin().overlay(text).unwrap_err().to_string();
+    assert_eq!(
+        wrong("[x]\nurl = \"https://a.b/\"\nspeaks = { openai = \"\" }"),
+        "provider `x`: `https://a.b/` must begin with https:// and end without a slash"
+    );
+    assert_eq!(
+        wrong("[x]\nurl = \"\"\nspeaks = { openai = \"\" }"),
+        "provider `x`: expected `url`, or `url_env` to take it from"
+    );
+    assert_eq!(
+        wrong("[x]\nurl = \"https://a.b\"\nspeaks = {}"),
+        "provider `x`: expected a dialect in `speaks`"
+    );
+    let unknown = wrong("[x]\nurl = \"https://a.b\"\nspeeks = {}");
+    assert!(unknown.contains("unknown field `speeks`") && unknown.contains("line 3"), "{unknown}");
+    let models = |text: &str| builtin().overlay_models(text).unwrap_err().to_string();
+    assert_eq!(
+        models("\n{\"provider\":\"x\",\"name\":\"y\",\"mode\":\"chat\",\"input\":\"a\"}"),
+        "models, line 2: `input`: expected a decimal number of USD such as `2.5e-06`"
+    );
+    assert_eq!(
+        models("{\"provider\":\"x\",\"name\":\"y\",\"mode\":\"chat\",\"input\":\"1\"}"),
+        "models, line 1: expected both `input` and `output`, or neither"
+    );
+}

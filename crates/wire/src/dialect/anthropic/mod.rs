@@ -1,0 +1,60 @@
+//! Anthropic's dialect: `/v1/messages`.
+//! <https://platform.claude.com/docs/en/api/messages>
+
+mod block;
+mod call;
+mod decode;
+mod encode;
+mod error;
+mod message;
+mod reply;
+mod request;
+mod usage;
+
+use bytes::Bytes;
+
+use super::{Decode, Encode, Surface, Upstream};
+use crate::{
+    exchange::{CannotAsk, Malformed, Payload},
+    op::chat::{Request, Response},
+    target::Target,
+};
+
+pub(super) use error::{broken, refusal};
+
+/// The dialect, both sides.
+#[derive(Debug, Clone, Copy)]
+pub struct Anthropic;
+
+impl Surface for Anthropic {
+    fn read(&self, payload: &Payload) -> Result<Request, Malformed> {
+        request::read(payload)
+    }
+
+    fn write(&self, reply: &Response) -> Bytes {
+        reply::write(reply)
+    }
+
+    fn encoder(&self, _ask: &Request) -> Box<dyn Encode> {
+        Box::new(encode::Encoder::default())
+    }
+}
+
+impl Upstream for Anthropic {
+    fn write(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        call::write(ask, to, dropped)
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
+        reply::read(body)
+    }
+
+    fn decoder(&self) -> Box<dyn Decode> {
+        Box::new(decode::Decoder::default())
+    }
+}

@@ -1,0 +1,117 @@
+use super::*;
+
+fn check(status: u16, body: &str) -> (FaultKind, String) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let fault = read(status, &HeaderMap::new(), &Bytes::copy_from_slice(body.as_bytes()));
+    assert_eq!(fault.status, Some(status.as_u16()));
+    (fault.kind, fault.message)
+}
+
+#[test]
+fn every_envelope_gives_its_message() {
+    for body in [
+        r#"{"error":{"message":"no","type":"t","param":null,"code":null}}"#,
+        r#"{"error":"no"}"#,
+        r#"{"error":"Bad Request","message":"no"}"#,
+        r#"{"message":"no"}"#,
+        r#"{"object":"error","message":"no","type":"BadRequestError","code":400}"#,
+        r#"{"detail":"no"}"#,
+        r#"{"detail":[{"loc":["body"],"msg":"no","type":"missing"}]}"#,
+        r#"[{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT"}}]"#,
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#,
+        r#""no""#,
+        "no",
+        " n\u{1b}o\r\n",
+    ] {
+        assert_eq!(check(400, body), (FaultKind::BadRequest, "no".to_owned()), "{body}");
+    }
+}
+
+#[test]
+fn error_pages_and_empty_bodies_are_not_shown() {
+    for body in ["", "<html><body>secret</body></html>", "{\"error\":", "\u{0}"] {
+        let (kind, message) = check(502, body);
+        assert_eq!(kind, FaultKind::BadGateway);
+        assert_eq!(message, "the upstream answered 502 without a message");
+    }
+}
+
+#[test]
+fn statuses_and_words_give_the_kind() {
+    use FaultKind as K;
+    let message = |text: &str| format!(r#"{{"error":{{"message":{text:?}}}}}"#);
+    let code = |text: &str| format!(r#"{{"error":{{"message":"no","code":{text:?}}}}}"#);
+    for (status, body, kind) in [
+        (301, String::new(), K::Redirect),
+        (400, code("context_length_exceeded"), K::ContextWindow),
+        (400, message("This model's maximum context length is 8192 tokens."), K::ContextWindow),
+        (400, message("prompt is too long: 215000 tokens > 200000 maximum"), K::ContextWindow),
+        (400, code("string_above_max_length"), K::BadRequest),
+        (400, code("content_policy_violation"), K::ContentPolicy),
+        (400, code("content_filter"), K::ContentPolicy),
+        (
+            403,
+            message("Your request was rejected as a result of our safety system."),
+            K::ContentPolicy,
+        ),
+        (400, message("Output blocked by content filtering policy"), K::ContentPolicy),
+        (400, message("Your credit balance is too low to access the API"), K::Payment),
+        (400, code("model_not_found"), K::NotFound),
+        (401, message("bad key"), K::Credential),
+        (402, message("pay"), K::Payment),
+        (403, message("no"), K::Credential),
+        (404, message("no"), K::NotFound),
+        (408, message("no"), K::Timeout),
+        (409, message("no"), K::Conflict),
+        (413, message("no"), K::TooLarge),
+        (418, message("no"), K::BadRequest),
+        (422, message("no"), K::Unprocessable),
+        (429, message("no"), K::RateLimit),
+        (500, message("no"), K::Server),
+        (502, message("no"), K::BadGateway),
+        (503, message("no"), K::Unavailable),
+        (504, message("no"), K::GatewayTimeout),
+        (529, message("Overloaded"), K::Unavailable),
+    ] {
+        assert_eq!(check(status, &body).0, kind, "{status} {body}");
+    }
+}
+
+#[test]
+fn an_error_inside_a_stream_has_the_status_it_names() {
+    for (body, kind) in [
+        (
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+            FaultKind::Unavailable,
+        ),
+        (r#"{"error":{"code":502,"message":"Provider disconnected"}}"#, FaultKind::BadGateway),
+        (r#"{"error":{"type":"invalid_request_error","message":"no"}}"#, FaultKind::BadRequest),
+        (r#"{"error":{"message":"something"}}"#, FaultKind::Server),
+    ] {
+        assert_eq!(inside(body.as_bytes()).kind, kind, "{body}");
+    }
+}
+
+#[test]
+fn retry_after_is_read_in_seconds_and_milliseconds() {
+    let read = |name: &'static str, value: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value.parse().unwrap());
+        retry_after_ms(&headers)
+    };
+    assert_eq!(read("retry-after", "7"), Some(7_000));
+    assert_eq!(read("retry-after", "0.25"), Some(250));
+    assert_eq!(read("retry-after-ms", "120"), Some(120));
+    assert_eq!(read("retry-after", "-1"), None);
+    assert_eq!(read("retry-after", "NaN"), None);
+    assert_eq!(read("retry-after", "1e300"), Some(MAX_RETRY_AFTER_MS));
+    assert_eq!(read("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), None);
+}
+
+#[test]
+fn bodies_and_messages_are_bounded() {
+    let long = "x".repeat(200_000);
+    let fault = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), &long.into());
+    assert_eq!(fault.body.len(), MAX_BODY);
+    assert_eq!(fault.message.len(), MAX_MESSAGE);
+}

@@ -1,0 +1,345 @@
+//! What an answer says it consumed: `usage`, in the spellings of both dialects.
+
+use std::ops::Range;
+
+use crate::{
+    json::{Flaw, Scan, Text},
+    matrix::Dialect,
+    usage::Usage,
+};
+
+/// The largest count that is believed: ten times the largest context window there is. What is
+/// above it is a mistake of the upstream's, and nobody is to be charged for it.
+const MAX_COUNT: u64 = 100_000_000;
+
+/// The counts of `usage` objects, as far as they were there. Reading another object replaces what
+/// it names and keeps the rest: figures of a stream are cumulative.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    input: Option<u64>,
+    output: Option<u64>,
+    total: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    cache_write_1h: Option<u64>,
+    input_audio: Option<u64>,
+    output_audio: Option<u64>,
+    reasoning: Option<u64>,
+    /// Something was no count.
+    flawed: bool,
+}
+
+impl Figures {
+    /// Reads the `usage` object that stands at `span` of `text`.
+    pub(crate) fn read(&mut self, dialect: Dialect, text: &[u8], span: &Range<usize>) {
+        let text = text.get(span.clone()).unwrap_or_default();
+        let mut scan = Scan::new(text);
+        let read = match dialect {
+            Dialect::Openai => self.openai(&mut scan, text),
+            Dialect::Anthropic => self.anthropic(&mut scan, text),
+        };
+        self.flawed |= read.is_err();
+    }
+
+    /// The counts of one whole `usage`; what it does not say is 0, and marked as such.
+    pub(crate) fn whole(dialect: Dialect, json: &str) -> Usage {
+        let mut figures = Figures::default();
+        figures.read(dialect, json.as_bytes(), &(0..json.len()));
+        figures.usage(dialect, (0, 0))
+    }
+
+    /// What was said of the answer's size does not hold.
+    pub(crate) fn forget_output(&mut self) {
+        self.output = None;
+    }
+
+    /// The operation has no tokens to answer with.
+    pub(crate) fn has_no_output(&mut self) {
+        self.output = self.output.or(Some(0));
+    }
+
+    /// The counts as usage. `estimate` stands in for what was not said: input, output.
+    pub(crate) fn usage(&self, dialect: Dialect, estimate: (u64, u64)) -> Usage {
+        let cache_read = self.cache_read.unwrap_or(0);
+        let cache_write_1h = self.cache_write_1h.unwrap_or(0);
+        let cache_write = self.cache_write.unwrap_or(0);
+        let mut input = self.input;
+        let mut output = self.output;
+        let mut reasoning = self.reasoning.unwrap_or(0);
+        match dialect {
+            // `input_tokens` is what neither came from the cache nor went into it.
+            Dialect::Anthropic => {
+                let cached = cache_read.saturating_add(cache_write).saturating_add(cache_write_1h);
+                input = input.map(|n| n.saturating_add(cached));
+            }
+            Dialect::Openai => {
+                // xAI and Gemini leave reasoning out of `completion_tokens`, not out of the total.
+                if let (Some(sent), Some(answered), Some(total)) = (input, output, self.total) {
+                    let hidden = total.saturating_sub(sent.saturating_add(answered));
+                    output = Some(answered.saturating_add(hidden));
+                    reasoning = reasoning.max(hidden);
+                } else if let (Some(sent), None, Some(total)) = (input, output, self.total) {
+                    output = Some(total.saturating_sub(sent));
+                }
+            }
+        }
+        Usage {
+            input: input.unwrap_or(estimate.0),
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            input_audio: self.input_audio.unwrap_or(0),
+            output: output.unwrap_or(estimate.1),
+            reasoning,
+            output_audio: self.output_audio.unwrap_or(0),
+            estimated: self.flawed || input.is_none() || output.is_none(),
+        }
+    }
+
+    /// <https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage>, and what
+    /// others add to it: DeepSeek `prompt_cache_hit_tokens`, Moonshot `cached_tokens`, OpenRouter
+    /// `cache_write_tokens`, LiteLLM `cache_read_input_tokens`, `cache_creation_input_tokens`.
+    fn openai(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"prompt_tokens" | b"input_tokens" => figures.count(scan, text, |f| &mut f.input),
+            b"completion_tokens" | b"output_tokens" => figures.count(scan, text, |f| &mut f.output),
+            b"total_tokens" => figures.count(scan, text, |f| &mut f.total),
+            b"prompt_cache_hit_tokens" | b"cached_tokens" | b"cache_read_input_tokens" => {
+                figures.larger(scan, text, |f| &mut f.cache_read)
+            }
+            b"cache_creation_input_tokens" => figures.larger(scan, text, |f| &mut f.cache_write),
+            b"prompt_tokens_details" | b"input_tokens_details" => figures.openai_input(scan, text),
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                figures.openai_output(scan, text)
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    fn openai_input(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"cached_tokens" => figures.larger(scan, text, |f| &mut f.cache_read),
+            b"cache_creation_tokens" | b"cache_write_tokens" => {
+                figures.larger(scan, text, |f| &mut f.cache_write)
+            }
+            b"audio_tokens" => figures.count(scan, text, |f| &mut f.input_audio),
+            _ => scan.skip(),
+        })
+    }
+
+    fn openai_output(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"reasoning_tokens" => figures.count(scan, text, |f| &mut f.reasoning),
+            b"audio_tokens" => figures.count(scan, text, |f| &mut f.output_audio),
+            _ => scan.skip(),
+        })
+    }
+
+    /// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
+    fn anthropic(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let mut written = None;
+        let mut by_age = false;
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"input_tokens" => figures.count(scan, text, |f| &mut f.input),
+            b"output_tokens" => figures.count(scan, text, |f| &mut f.output),
+            b"cache_read_input_tokens" => figures.count(scan, text, |f| &mut f.cache_read),
+            b"cache_creation_input_tokens" => {
+                written = figures.number(scan, text)?;
+                Ok(())
+            }
+            b"cache_creation" => {
+                by_age = scan.look() == Some(b'{');
+                figures.anthropic_by_age(scan, text)
+            }
+            _ => scan.skip(),
+        })?;
+        if let Some(written) = written {
+            // What is not known to be kept for an hour is kept for five minutes.
+            let hour = if by_age { self.cache_write_1h.unwrap_or(0) } else { 0 };
+            if !by_age {
+                self.cache_write_1h = None;
+            }
+            self.cache_write = Some(written.saturating_sub(hour));
+        }
+        Ok(())
+    }
+
+    fn anthropic_by_age(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"ephemeral_5m_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write),
+            b"ephemeral_1h_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write_1h),
+            _ => scan.skip(),
+        })
+    }
+
+    /// Walks the object that comes next; `null` is an empty one, anything else a flaw.
+    fn members(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        mut each: impl FnMut(&mut Self, Text<'_>, &mut Scan<'_>) -> Result<(), Flaw>,
+    ) -> Result<(), Flaw> {
+        if scan.look() != Some(b'{') {
+            let value = scan.value()?;
+            self.flawed |= text.get(value) != Some(b"null");
+            return Ok(());
+        }
+        scan.open_object()?;
+        let mut first = true;
+        while let Some(key) = scan.next_key(&mut first)? {
+            each(self, key, scan)?;
+        }
+        Ok(())
+    }
+
+    fn count(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        place: impl Fn(&mut Self) -> &mut Option<u64>,
+    ) -> Result<(), Flaw> {
+        if let Some(number) = self.number(scan, text)? {
+            *place(self) = Some(number);
+        }
+        Ok(())
+    }
+
+    /// For counts that have several names.
+    fn larger(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        place: impl Fn(&mut Self) -> &mut Option<u64>,
+    ) -> Result<(), Flaw> {
+        let number = self.number(scan, text)?;
+        let place = place(self);
+        *place = (*place).max(number);
+        Ok(())
+    }
+
+    /// A whole number; `null` is none. Anything else is none too, and so is a number that is too
+    /// large; both make the figures flawed.
+    fn number(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<Option<u64>, Flaw> {
+        let value = scan.value()?;
+        let value = text.get(value).unwrap_or_default();
+        if value == b"null" {
+            return Ok(None);
+        }
+        let number = whole(value).filter(|n| *n <= MAX_COUNT);
+        self.flawed |= number.is_none();
+        Ok(number)
+    }
+}
+
+fn whole(text: &[u8]) -> Option<u64> {
+    if text.iter().all(u8::is_ascii_digit) {
+        let digit = |n: u64, b: &u8| n.saturating_mul(10).saturating_add(u64::from(b - b'0'));
+        return Some(text.iter().fold(0, digit));
+    }
+    // `12.0`
+    let number: f64 = std::str::from_utf8(text).ok().filter(|t| t.len() <= 32)?.parse().ok()?;
+    (number >= 0.0 && number.fract() == 0.0).then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(dialect: Dialect, texts: &[&str]) -> Usage {
+        let mut figures = Figures::default();
+        for text in texts {
+            figures.read(dialect, text.as_bytes(), &(0..text.len()));
+        }
+        figures.usage(dialect, (7, 9))
+    }
+
+    #[test]
+    fn openai_and_its_relatives() {
+        let plain = Usage { input: 10, output: 5, ..Usage::default() };
+        for (text, expect) in [
+            (r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}"#, plain),
+            (r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":null}"#, plain),
+            (r#"{"prompt_tokens":10,"total_tokens":10}"#, Usage { output: 0, ..plain }),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":
+                    {"cached_tokens":4,"audio_tokens":2,"cache_creation_tokens":3},
+                    "completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":1}}"#,
+                Usage {
+                    cache_read: 4,
+                    cache_write: 3,
+                    input_audio: 2,
+                    reasoning: 3,
+                    output_audio: 1,
+                    ..plain
+                },
+            ),
+            // DeepSeek
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":6,
+                    "prompt_cache_miss_tokens":4,"prompt_tokens_details":{"cached_tokens":6}}"#,
+                Usage { cache_read: 6, ..plain },
+            ),
+            // xAI: reasoning stands beside `completion_tokens`.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":45,
+                    "completion_tokens_details":{"reasoning_tokens":30}}"#,
+                Usage { output: 35, reasoning: 30, ..plain },
+            ),
+        ] {
+            assert_eq!(usage(Dialect::Openai, &[text]), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn anthropic_counts_cached_tokens_beside_the_others() {
+        let start = r#"{"input_tokens":10,"cache_read_input_tokens":100,
+            "cache_creation_input_tokens":50,"output_tokens":1,
+            "cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":30}}"#;
+        let expect = Usage {
+            input: 160,
+            cache_read: 100,
+            cache_write: 20,
+            cache_write_1h: 30,
+            output: 1,
+            ..Usage::default()
+        };
+        assert_eq!(usage(Dialect::Anthropic, &[start]), expect);
+        let last = r#"{"output_tokens":42}"#;
+        assert_eq!(usage(Dialect::Anthropic, &[start, last]), Usage { output: 42, ..expect });
+        let old = r#"{"input_tokens":10,"cache_creation_input_tokens":50,"output_tokens":1}"#;
+        assert_eq!(
+            usage(Dialect::Anthropic, &[old]),
+            Usage { input: 60, cache_write: 50, output: 1, ..Usage::default() }
+        );
+    }
+
+    #[test]
+    fn the_last_figures_count() {
+        let texts = [
+            r#"{"prompt_tokens":10,"completion_tokens":1}"#,
+            r#"{"prompt_tokens":10,"completion_tokens":2}"#,
+        ];
+        assert_eq!(
+            usage(Dialect::Openai, &texts),
+            Usage { input: 10, output: 2, ..Usage::default() }
+        );
+    }
+
+    #[test]
+    fn nonsense_is_ignored_and_flagged() {
+        for (text, input, output) in [
+            (r#"{"prompt_tokens":-10,"completion_tokens":5}"#, 7, 5),
+            (r#"{"prompt_tokens":"10","completion_tokens":5}"#, 7, 5),
+            (r#"{"prompt_tokens":10,"completion_tokens":99999999999999999999}"#, 10, 9),
+            (r#"{"prompt_tokens":1.5,"completion_tokens":5.0}"#, 7, 5),
+            (r#"{"prompt_tokens":10,"completion_tokens":{}}"#, 10, 9),
+            (r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":[]}"#, 10, 5),
+            (r#"{}"#, 7, 9),
+            (r#"[]"#, 7, 9),
+        ] {
+            let usage = usage(Dialect::Openai, &[text]);
+            assert_eq!((usage.input, usage.output), (input, output), "{text}");
+            assert!(usage.estimated, "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! One module a dialect. A dialect is a [`Surface`] (the client's side), an [`Upstream`] (the
+//! provider's side), or both.
+
+pub mod anthropic;
+mod body;
+pub(crate) mod fault;
+mod fields;
+pub(crate) mod figures;
+mod json;
+pub mod openai;
+mod sieve;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    exchange::{CannotAsk, Malformed, Payload},
+    fault::Fault,
+    matrix::Dialect,
+    op::chat::{Event, Request, Response},
+    refusal::Refusal,
+    target::Target,
+};
+
+/// The client's side of a dialect of the chat operation.
+pub trait Surface: Sync {
+    /// A client's body, into the hub.
+    fn read(&self, payload: &Payload) -> Result<Request, Malformed>;
+    /// A whole answer, out of the hub.
+    fn write(&self, reply: &Response) -> Bytes;
+    /// A state machine that writes a stream.
+    fn encoder(&self, ask: &Request) -> Box<dyn Encode>;
+}
+
+/// The provider's side of a dialect of the chat operation.
+pub trait Upstream: Sync {
+    /// The hub's request as a body, the target's defaults and its provider's patches applied.
+    /// Parameters that the dialect cannot say are refused, or, with [`Target::drop_params`], left
+    /// out and named in `dropped`; what the answer does not depend on (a cache mark, a thought of
+    /// another provider) is always left out and named.
+    fn write(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk>;
+    /// A whole answer, into the hub.
+    fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
+    /// A state machine that reads a stream.
+    fn decoder(&self) -> Box<dyn Decode>;
+}
+
+/// Bytes in, events out; any split of the bytes gives the same events.
+pub trait Decode: Send {
+    /// A piece of the stream. An error event of the upstream comes back as `Err`.
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Fault>;
+    /// The stream has ended. `Err` when it was cut short.
+    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault>;
+    /// True once the stream is complete (`[DONE]`, `message_stop`).
+    fn done(&self) -> bool;
+}
+
+/// Events in, bytes out.
+pub trait Encode: Send {
+    /// Appends the frames that say `event`.
+    fn push(&mut self, event: &Event, out: &mut BytesMut);
+    /// Appends what closes the stream.
+    fn end(&mut self, out: &mut BytesMut);
+}
+
+/// The client's side of a dialect.
+pub fn surface(dialect: Dialect) -> &'static dyn Surface {
+    match dialect {
+        Dialect::Openai => &openai::Openai,
+        Dialect::Anthropic => &anthropic::Anthropic,
+    }
+}
+
+/// The provider's side of a dialect.
+pub fn upstream(dialect: Dialect) -> &'static dyn Upstream {
+    match dialect {
+        Dialect::Openai => &openai::Openai,
+        Dialect::Anthropic => &anthropic::Anthropic,
+    }
+}
+
+/// An error of ours as a JSON body in `surface`'s spelling.
+pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
+    match surface {
+        Dialect::Openai => openai::refusal(why),
+        Dialect::Anthropic => anthropic::refusal(why),
+    }
+}
+
+/// What an upstream's error answer means. One reader for all dialects: aggregators answer one
+/// dialect's requests with another's errors.
+pub fn fault(upstream: Dialect, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
+    match upstream {
+        Dialect::Openai | Dialect::Anthropic => fault::read(status, headers, &body),
+    }
+}
+
+/// What an error object inside a stream, or in an answer with status 200, means.
+pub fn fault_inside(body: &[u8]) -> Fault {
+    fault::inside(body)
+}
+
+/// A broken stream's last words in `surface`'s spelling.
+pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
+    match surface {
+        Dialect::Openai => openai::broken(why, out),
+        Dialect::Anthropic => anthropic::broken(why, out),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! A chunk of a stream as it stands on the wire, borrowed where it can be: this is read once for
+//! every few words of an answer.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow, default)]
+    pub(super) choices: Option<Vec<ChoiceIn<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ChoiceIn<'a> {
+    #[serde(default)]
+    pub(super) index: Option<u32>,
+    #[serde(borrow, default)]
+    pub(super) delta: Option<DeltaIn<'a>>,
+    #[serde(default)]
+    pub(super) finish_reason: Option<String>,
+    #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DeltaIn<'a> {
+    #[serde(default)]
+    pub(super) content: Option<Prose>,
+    /// DeepSeek's name for thoughts, and LiteLLM's.
+    #[serde(default)]
+    pub(super) reasoning_content: Option<Prose>,
+    /// OpenRouter's name for thoughts, and Groq's.
+    #[serde(default)]
+    pub(super) reasoning: Option<Prose>,
+    /// LiteLLM's thoughts with signatures.
+    #[serde(borrow, default)]
+    pub(super) thinking_blocks: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(super) refusal: Option<Prose>,
+    #[serde(borrow, default)]
+    pub(super) tool_calls: Option<Vec<ToolIn<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) images: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ToolIn<'a> {
+    #[serde(default)]
+    pub(super) index: Option<u32>,
+    #[serde(default)]
+    pub(super) id: Option<String>,
+    #[serde(borrow, default)]
+    pub(super) function: Option<FunctionIn<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct FunctionIn<'a> {
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(borrow, default)]
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+/// Arguments are text; a few providers send the object itself.
+pub(super) fn arguments(raw: Option<&RawValue>) -> Result<String, serde_json::Error> {
+    match raw.map(RawValue::get) {
+        None => Ok(String::new()),
+        Some(text) if text.starts_with('"') => serde_json::from_str(text),
+        Some(json) => Ok(json.to_owned()),
+    }
+}
+
+/// What is said: a string; or a list of parts, in which Mistral's models think.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Prose {
+    pub(super) text: String,
+    pub(super) thought: String,
+}
+
+#[derive(Deserialize)]
+struct Piece {
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    thinking: Option<Prose>,
+}
+
+impl<'de> Deserialize<'de> for Prose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ProseVisitor)
+    }
+}
+
+struct ProseVisitor;
+
+impl<'de> Visitor<'de> for ProseVisitor {
+    type Value = Prose;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of parts")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Prose, E> {
+        Ok(Prose { text: text.to_owned(), thought: String::new() })
+    }
+
+    fn visit_unit<E>(self) -> Result<Prose, E> {
+        Ok(Prose::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pieces: A) -> Result<Prose, A::Error> {
+        let mut prose = Prose::default();
+        while let Some(Piece { text, thinking }) = pieces.next_element()? {
+            prose.text.push_str(&text.unwrap_or_default());
+            prose.thought.push_str(&thinking.unwrap_or_default().text);
+        }
+        Ok(prose)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Prose, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Prose::default())
+    }
+}
+
+/// Tells when JSON text that comes in pieces is a whole object.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Balance {
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
+    complete: bool,
+}
+
+impl Balance {
+    pub(super) fn complete(self) -> bool {
+        self.complete
+    }
+
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' | b'[' => {
+                    self.depth = self.depth.saturating_add(1);
+                    self.complete = false;
+                }
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.complete = self.depth == 0;
+                }
+                _ => {}
+            }
+        }
+    }
+}

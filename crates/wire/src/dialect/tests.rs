@@ -1,0 +1,77 @@
+//! Refusals and broken streams, as the official SDKs want them.
+
+use super::*;
+use crate::refusal::RefusalKind;
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn refusals_in_both_spellings() {
+    let why = Refusal::new(RefusalKind::UnknownModel, "no model `x`").param("model");
+    assert_eq!(
+        text(&refusal(Dialect::Openai, &why)),
+        r#"{"error":{"message":"no model `x`","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#
+    );
+    assert_eq!(
+        text(&refusal(Dialect::Anthropic, &why)),
+        r#"{"type":"error","error":{"type":"not_found_error","message":"no model `x`"}}"#
+    );
+}
+
+#[test]
+fn an_upstreams_own_type_and_code_are_passed_on() {
+    let why = Refusal {
+        status: Some(StatusCode::BAD_REQUEST),
+        error_type: Some("image_error".to_owned()),
+        code: Some("too_blurry".to_owned()),
+        ..Refusal::new(RefusalKind::Upstream, "no")
+    };
+    assert_eq!(
+        text(&refusal(Dialect::Openai, &why)),
+        r#"{"error":{"message":"no","type":"image_error","param":null,"code":"too_blurry"}}"#
+    );
+    assert_eq!(
+        text(&refusal(Dialect::Anthropic, &why)),
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#
+    );
+}
+
+#[test]
+fn every_kind_has_an_anthropic_type_for_its_status() {
+    use RefusalKind as K;
+    for (kind, error_type) in [
+        (K::InvalidRequest, "invalid_request_error"),
+        (K::NoKey, "authentication_error"),
+        (K::NotAllowed, "permission_error"),
+        (K::NotFound, "not_found_error"),
+        (K::TooLarge, "request_too_large"),
+        (K::BudgetExceeded, "billing_error"),
+        (K::RateLimited, "rate_limit_error"),
+        (K::UpstreamError, "api_error"),
+        (K::UpstreamTimeout, "timeout_error"),
+        (K::Overloaded, "overloaded_error"),
+        (K::Internal, "api_error"),
+    ] {
+        let body = refusal(Dialect::Anthropic, &Refusal::new(kind, "no"));
+        assert!(text(&body).contains(&format!("{{\"type\":\"{error_type}\"")), "{kind:?}");
+    }
+}
+
+#[test]
+fn broken_streams_end_as_the_sdks_expect() {
+    let why = Refusal::new(RefusalKind::UpstreamError, "gone").code("upstream_disconnected");
+    let mut out = BytesMut::new();
+    broken(Dialect::Openai, &why, &mut out);
+    assert_eq!(
+        text(&out),
+        "data: {\"error\":{\"message\":\"gone\",\"type\":\"internal_server_error\",\"param\":null,\"code\":\"upstream_disconnected\"}}\n\ndata: [DONE]\n\n"
+    );
+    out.clear();
+    broken(Dialect::Anthropic, &why, &mut out);
+    assert_eq!(
+        text(&out),
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"gone\"}}\n\n"
+    );
+}

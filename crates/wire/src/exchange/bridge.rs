@@ -1,0 +1,274 @@
+//! Client and upstream speak different dialects: through the hub.
+//!
+//! A request is read by the client's surface and written by the target's upstream; an answer goes
+//! the other way, whole or event by event. The bridge itself only counts, restamps the model's
+//! name and remembers how the answer ended.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use crate::{
+    Dialect, Operation,
+    dialect::{self, Decode, Encode, fault::says_something},
+    fault::{Fault, FaultKind},
+    op::chat::{Delta, Event, Part, Reason, Response},
+    refusal::Refusal,
+    target::Target,
+    usage::Usage,
+};
+
+/// Most bytes that are kept of what may not be a stream.
+const MAX_HEAD: usize = 64 * 1024;
+/// Bytes of text that an estimate takes for a token.
+const BYTES_A_TOKEN: u64 = 4;
+
+/// An exchange between dialects.
+pub struct Bridge {
+    operation: Operation,
+    surface: Dialect,
+    upstream: Dialect,
+    /// The model's name as the client is to see it.
+    shown_model: Box<str>,
+    stream: Option<Stream>,
+    begun: bool,
+    done: bool,
+    finish: Option<Reason>,
+    /// What the upstream said.
+    usage: Option<Usage>,
+    /// Bytes of the request's body.
+    prompt_bytes: u64,
+    /// When the request came, for an answer that does not say when it was made.
+    received_s: Option<u64>,
+    /// Pieces of the answer and their bytes, for an estimate.
+    pieces: u64,
+    answer_bytes: u64,
+    dropped: Vec<String>,
+}
+
+/// Both ends of a stream.
+struct Stream {
+    decoder: Box<dyn Decode>,
+    encoder: Box<dyn Encode>,
+    /// What came before the first event: perhaps it is no stream.
+    head: Vec<u8>,
+    /// Kept for its memory only.
+    events: Vec<Event>,
+    ended: bool,
+}
+
+impl Stream {
+    /// Why there was no event at all: an error without a stream around it, or something else.
+    fn no_stream(&self, fault: Fault) -> Fault {
+        if fault.kind != FaultKind::Disconnected {
+            return fault;
+        }
+        let head = self.head.trim_ascii();
+        let error = serde_json::from_slice::<ErrorOnly<'_>>(head).ok().and_then(|only| only.error);
+        match error {
+            Some(error) if says_something(error.get().as_bytes()) => dialect::fault_inside(head),
+            Some(_) | None => {
+                Fault::new(FaultKind::BadResponse, "the upstream's answer is not a stream")
+            }
+        }
+    }
+}
+
+/// An error that came instead of a stream.
+#[derive(Deserialize)]
+struct ErrorOnly<'a> {
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+impl Bridge {
+    /// `shown_model` is the model name that the client is to see.
+    pub fn new(
+        operation: Operation,
+        surface: Dialect,
+        upstream: Dialect,
+        shown_model: &str,
+    ) -> Self {
+        Bridge {
+            operation,
+            surface,
+            upstream,
+            shown_model: shown_model.into(),
+            stream: None,
+            begun: false,
+            done: false,
+            finish: None,
+            usage: None,
+            prompt_bytes: 0,
+            received_s: None,
+            pieces: 0,
+            answer_bytes: 0,
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Hands what was decoded to the client's side, and closes it once the upstream is done.
+    fn pass(&mut self, stream: &mut Stream, out: &mut BytesMut) {
+        let before = out.len();
+        for mut event in stream.events.drain(..) {
+            self.hear(&mut event);
+            stream.encoder.push(&event, out);
+        }
+        self.begun |= out.len() > before;
+        if stream.decoder.done() && !stream.ended {
+            stream.ended = true;
+            self.done = true;
+            // What the upstream did not say, the client learns as an estimate.
+            stream.encoder.push(&Event::Usage(self.usage()), out);
+            stream.encoder.end(out);
+            self.begun = true;
+        }
+    }
+
+    fn hear(&mut self, event: &mut Event) {
+        match event {
+            Event::Start(start) => {
+                start.model = self.shown_model.to_string();
+                start.created = start.created.or(self.received_s);
+                // Of the answer it knows only what was there at the start.
+                self.usage = start.usage.map(|usage| Usage { output: 0, estimated: true, ..usage });
+            }
+            Event::Delta { delta, .. } => {
+                self.pieces = self.pieces.saturating_add(1);
+                let bytes = match delta {
+                    Delta::Text(text) | Delta::Arguments(text) => text.len(),
+                    Delta::Signature(_) | Delta::Other { .. } => 0,
+                };
+                self.answer_bytes = self.answer_bytes.saturating_add(bytes as u64);
+            }
+            Event::Finish { finish, .. } => {
+                self.finish = self.finish.or(Some(finish.reason));
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Open { .. } | Event::Close { .. } | Event::Aside { .. } => {}
+        }
+    }
+
+    fn count(&mut self, reply: &Response) {
+        self.pieces = 1;
+        let blocks = reply.choices.iter().flat_map(|choice| &choice.blocks);
+        let bytes = blocks.map(|block| match &block.part {
+            Part::Text(text) | Part::Thinking { text, .. } | Part::Refusal(text) => text.len(),
+            Part::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Part::Image { .. } | Part::Audio { .. } | Part::File { .. } => 0,
+            Part::RedactedThinking(_) | Part::ToolResult(_) => 0,
+            Part::Other { .. } | Part::OtherCall { .. } => 0,
+        });
+        self.answer_bytes = bytes.sum::<usize>() as u64;
+    }
+}
+
+impl Exchange for Bridge {
+    fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
+        let path = head::path(self.operation, self.upstream, to)?;
+        let ask = dialect::surface(self.surface).read(payload)?;
+        self.dropped.clear();
+        let body = dialect::upstream(self.upstream).write(&ask, to, &mut self.dropped)?;
+        self.received_s = (payload.received_s > 0).then_some(payload.received_s);
+        self.prompt_bytes = payload.body.len() as u64;
+        if ask.stream {
+            self.stream = Some(Stream {
+                decoder: dialect::upstream(self.upstream).decoder(),
+                encoder: dialect::surface(self.surface).encoder(&ask),
+                head: Vec::new(),
+                events: Vec::new(),
+                ended: false,
+            });
+        }
+        // Headers that belong to a dialect mean nothing in another one.
+        let own = if self.surface == self.upstream { payload.headers.as_slice() } else { &[] };
+        let headers = head::headers(self.upstream, ask.stream, own, to);
+        Ok(Call { path, headers, body: vec![body] })
+    }
+
+    fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
+        let mut reply = dialect::upstream(self.upstream).read(&body)?;
+        reply.model = self.shown_model.to_string();
+        reply.created = reply.created.or(self.received_s);
+        self.count(&reply);
+        self.begun = true;
+        self.done = true;
+        let first = reply.choices.first();
+        self.finish = first.and_then(|choice| choice.finish.as_ref()).map(|f| f.reason);
+        self.usage = reply.usage;
+        reply.usage = Some(self.usage());
+        Ok(dialect::surface(self.surface).write(&reply))
+    }
+
+    fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {
+        let Some(mut stream) = self.stream.take() else { return Err(not_asked()) };
+        if !self.begun && stream.head.len() < MAX_HEAD {
+            stream.head.extend(chunk.iter().take(MAX_HEAD - stream.head.len()));
+        }
+        let pushed = stream.decoder.push(chunk, &mut stream.events);
+        self.pass(&mut stream, out);
+        self.stream = Some(stream);
+        pushed
+    }
+
+    fn end(&mut self, out: &mut BytesMut) -> Result<(), Fault> {
+        let Some(mut stream) = self.stream.take() else { return Err(not_asked()) };
+        let ended = stream.decoder.end(&mut stream.events);
+        self.pass(&mut stream, out);
+        let ended = ended.map_err(|fault| if self.begun { fault } else { stream.no_stream(fault) });
+        self.stream = Some(stream);
+        ended
+    }
+
+    fn begun(&self) -> bool {
+        self.begun
+    }
+
+    fn done(&self) -> bool {
+        self.done
+    }
+
+    fn usage(&self) -> Usage {
+        let said = self.usage.unwrap_or(Usage { estimated: true, ..Usage::default() });
+        if !said.estimated {
+            return said;
+        }
+        if !self.begun && self.pieces == 0 && self.usage.is_none() {
+            return said;
+        }
+        // Four bytes a token, and a token at least for each piece.
+        let output = self.pieces.max(self.answer_bytes / BYTES_A_TOKEN);
+        let input = self.prompt_bytes / BYTES_A_TOKEN;
+        Usage {
+            input: if said.input == 0 { input } else { said.input },
+            output: if said.output == 0 { output } else { said.output },
+            estimated: true,
+            ..said
+        }
+    }
+
+    fn finish_reason(&self) -> Option<&str> {
+        self.finish.map(Reason::openai)
+    }
+
+    fn dropped(&self) -> &[String] {
+        &self.dropped
+    }
+
+    fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
+        dialect::fault(self.upstream, status, headers, body)
+    }
+
+    fn broken(&self, why: &Refusal, out: &mut BytesMut) {
+        dialect::broken(self.surface, why, out);
+    }
+}
+
+fn not_asked() -> Fault {
+    Fault::new(FaultKind::BadResponse, "the upstream streams what was not asked for as a stream")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! What goes before a call's body: path and headers.
+
+use http::{
+    HeaderName, HeaderValue,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+
+use super::Unsupported;
+use crate::{Dialect, Operation, matrix, provider, target::Target};
+
+pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+
+/// The path of a call, the base's own path included.
+pub(super) fn path(
+    operation: Operation,
+    dialect: Dialect,
+    to: &Target,
+) -> Result<String, Unsupported> {
+    let Some(path) = matrix::upstream(operation, dialect) else {
+        return Err(Unsupported {
+            param: operation.name().to_owned(),
+            model: to.model.to_string(),
+            why: format!("{} has no such operation", dialect.name()),
+        });
+    };
+    let below = to.provider.speaks.get(&dialect).map_or("", String::as_str);
+    Ok([base_path(&to.base), below, path].concat())
+}
+
+/// The headers of a call, the credential's included. `own` are the client's that travel on: none
+/// where it speaks another dialect.
+pub(super) fn headers(
+    dialect: Dialect,
+    streamed: bool,
+    own: &[(HeaderName, HeaderValue)],
+    to: &Target,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let accept = if streamed { "text/event-stream" } else { "application/json" };
+    let mut headers = Vec::with_capacity(8);
+    headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    headers.push((ACCEPT, HeaderValue::from_static(accept)));
+    if dialect == Dialect::Anthropic {
+        headers.push((ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01")));
+    }
+    let key = to.credential.as_ref();
+    headers.extend(key.and_then(|key| provider::auth_headers(to.provider.auth, key)));
+    for (name, value) in own {
+        put(&mut headers, name.clone(), value.clone());
+    }
+    for (name, value) in &to.provider.headers {
+        if let (Ok(name), Ok(value)) = (name.parse(), value.parse()) {
+            put(&mut headers, name, value);
+        }
+    }
+    for (name, value) in &to.headers {
+        put(&mut headers, name.clone(), value.clone());
+    }
+    headers
+}
+
+/// A later header takes the place of an earlier one, save where a list may have many.
+fn put(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: HeaderValue) {
+    match headers.iter_mut().find(|(n, _)| *n == name && name != ANTHROPIC_BETA) {
+        Some((_, old)) => *old = value,
+        None => headers.push((name, value)),
+    }
+}
+
+/// The path of a base URL, without a slash at the end.
+fn base_path(base: &str) -> &str {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("").trim_end_matches('/')
+}

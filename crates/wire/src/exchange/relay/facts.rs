@@ -1,0 +1,183 @@
+//! The few things in an answer, or in an event of a stream, that concern us.
+
+use std::ops::Range;
+
+use crate::{
+    dialect::fault::says_something,
+    json::{Flaw, Scan, Text},
+    matrix::Dialect,
+    op::chat::Reason,
+};
+
+/// Where they stand; spans are byte ranges of the text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// `type`, anthropic's only.
+    pub(super) kind: Option<Range<usize>>,
+    /// `error`, unless `null`, empty or false.
+    pub(super) error: bool,
+    /// The last `usage` that is not `null`.
+    pub(super) usage: Option<Range<usize>>,
+    /// `model`, if it is a string, quotes included.
+    pub(super) model: Option<Range<usize>>,
+    /// What a chat's answer consists of: `choices`, `content`. `None` if it is missing, `null`.
+    pub(super) content: Option<Range<usize>>,
+    /// Whether `choices` is `[]`.
+    pub(super) empty: bool,
+    /// Whether there is `data`, which an answer of embeddings consists of.
+    pub(super) data: bool,
+    /// `finish_reason`, `stop_reason`: the first that is not `null`, in OpenAI's words.
+    pub(super) finish: Option<&'static str>,
+}
+
+impl Facts {
+    /// Reads all of `text`, which must be a JSON object and nothing else.
+    pub(super) fn read(dialect: Dialect, text: &[u8]) -> Result<Facts, Flaw> {
+        let mut facts = Facts::default();
+        let mut scan = Scan::new(text);
+        scan.open_object()?;
+        let mut first = true;
+        while let Some(key) = scan.next_key(&mut first)? {
+            match dialect {
+                Dialect::Openai => facts.openai(&key, &mut scan, text)?,
+                Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
+            }
+        }
+        scan.finish()?;
+        Ok(facts)
+    }
+
+    #[inline]
+    fn openai(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"choices" if scan.look() == Some(b'[') => self.choices(scan, text),
+            b"data" => {
+                self.data = present(scan, text)?.is_some();
+                Ok(())
+            }
+            _ => self.common(key, scan, text),
+        }
+    }
+
+    fn anthropic(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"type" => self.kind = Some(scan.value()?),
+            b"content" => self.content = present(scan, text)?,
+            b"stop_reason" => self.finish(scan, text)?,
+            b"message" | b"delta" if scan.look() == Some(b'{') => {
+                scan.open_object()?;
+                let mut first = true;
+                while let Some(key) = scan.next_key(&mut first)? {
+                    match key.raw {
+                        b"stop_reason" => self.finish(scan, text)?,
+                        b"error" => scan.skip()?,
+                        _ => self.common(&key, scan, text)?,
+                    }
+                }
+            }
+            _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn common(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"error" => {
+                let value = scan.value()?;
+                self.error |= says_something(text.get(value).unwrap_or_default());
+            }
+            b"usage" => {
+                if let Some(span) = present(scan, text)? {
+                    self.usage = Some(span);
+                }
+            }
+            b"model" if scan.look() == Some(b'"') => self.model = Some(scan.string()?.span()),
+            _ => scan.skip()?,
+        }
+        Ok(())
+    }
+
+    fn choices(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let start = scan.position();
+        self.empty = true;
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            self.empty = false;
+            if scan.look() != Some(b'{') {
+                scan.skip()?;
+                continue;
+            }
+            scan.open_object()?;
+            let mut first = true;
+            while let Some(key) = scan.next_key(&mut first)? {
+                match key.raw {
+                    b"finish_reason" => self.finish(scan, text)?,
+                    _ => scan.skip()?,
+                }
+            }
+        }
+        self.content = Some(start..scan.position());
+        Ok(())
+    }
+
+    fn finish(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let span = scan.value()?;
+        let word = text.get(span).unwrap_or_default();
+        if let Some(word) = word.strip_prefix(b"\"").and_then(|w| w.strip_suffix(b"\"")) {
+            let word = std::str::from_utf8(word).unwrap_or_default();
+            self.finish = self.finish.or(Some(Reason::read(word).openai()));
+        }
+        Ok(())
+    }
+}
+
+/// The value that comes next, unless it is `null`.
+fn present(scan: &mut Scan<'_>, text: &[u8]) -> Result<Option<Range<usize>>, Flaw> {
+    let span = scan.value()?;
+    Ok((text.get(span.clone()) != Some(b"null")).then_some(span))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_must_say_something() {
+        for (value, error) in [
+            ("null", false),
+            ("{}", false),
+            ("{ }", false),
+            ("\"\"", false),
+            ("[]", false),
+            ("false", false),
+            ("{\"message\":\"x\"}", true),
+            ("\"x\"", true),
+        ] {
+            let text = format!("{{\"error\":{value}}}");
+            assert_eq!(Facts::read(Dialect::Openai, text.as_bytes()).unwrap().error, error);
+        }
+    }
+
+    #[test]
+    fn only_the_right_level_counts() {
+        let text = br#"{"choices":[{"delta":{"content":"\"usage\"","usage":{"a":1},"error":{"a":1},
+            "finish_reason":"length","model":"x"},"finish_reason":null}],"x":{"model":"y"}}"#;
+        let facts = Facts::read(Dialect::Openai, text).unwrap();
+        assert_eq!((facts.usage, facts.model, facts.finish), (None, None, None));
+        assert!(!facts.error && !facts.empty);
+    }
+
+    #[test]
+    fn anthropic_nests_in_message_and_delta() {
+        let text =
+            br#"{"type":"message_start","message":{"model":"m","usage":{"input_tokens":1}}}"#;
+        let facts = Facts::read(Dialect::Anthropic, text).unwrap();
+        assert_eq!(text.get(facts.model.unwrap()), Some(&b"\"m\""[..]));
+        assert_eq!(text.get(facts.usage.unwrap()), Some(&b"{\"input_tokens\":1}"[..]));
+        let text = br#"{"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#;
+        let facts = Facts::read(Dialect::Anthropic, text).unwrap();
+        assert_eq!(facts.finish, Some("tool_calls"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Frames of a stream, whatever is in them.
+
+pub mod sse;

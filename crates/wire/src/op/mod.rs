@@ -1,0 +1,3 @@
+//! Hub types, one file an operation.
+
+pub mod chat;

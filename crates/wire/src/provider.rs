@@ -1,0 +1,91 @@
+//! Providers: a place, as data. See `catalog/providers.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::matrix::{Dialect, Operation};
+
+/// Where a provider is, what it speaks, and how it differs from the dialect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The name before the slash of a model string; the table's name in the catalogue.
+    #[serde(skip)]
+    pub name: std::sync::Arc<str>,
+    /// Base URL with its version segment, without a slash at the end.
+    pub url: String,
+    /// Environment variables that may hold the key; the first that is set counts. Empty: the
+    /// provider needs no key.
+    #[serde(default)]
+    pub key_env: Vec<String>,
+    /// Environment variables that may move the base URL.
+    #[serde(default)]
+    pub url_env: Vec<String>,
+    /// How the key travels.
+    #[serde(default)]
+    pub auth: Auth,
+    /// Dialects it speaks, each with the path between the base URL and the dialect's own path.
+    pub speaks: BTreeMap<Dialect, String>,
+    /// Operations it has.
+    #[serde(default = "chat_only")]
+    pub ops: Vec<Operation>,
+    /// Fixed headers of every call.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Edits of the request body, in order.
+    #[serde(default)]
+    pub patch: Vec<Patch>,
+}
+
+/// How a provider's key travels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// `Authorization: Bearer <key>`
+    #[default]
+    Bearer,
+    /// `x-api-key: <key>`
+    XApiKey,
+    /// `api-key: <key>`
+    ApiKey,
+    /// No credential is sent.
+    None,
+}
+
+/// One edit of a request body's top-level fields.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Patch {
+    /// Removes a field.
+    Drop(String),
+    /// Renames a field: from, to. Where both are there, the old one is dropped.
+    Rename(String, String),
+    /// Sets a field, whatever the client said.
+    Set(String, serde_json::Value),
+    /// Sets a field that the client left out.
+    Default(String, serde_json::Value),
+    /// Keeps a number within bounds: field, least, most.
+    Clamp(String, f64, f64),
+}
+
+fn chat_only() -> Vec<Operation> {
+    vec![Operation::Chat]
+}
+
+/// The header that carries `key`, marked sensitive; `None` where no credential is sent or the key
+/// cannot stand in a header.
+pub fn auth_headers(
+    auth: Auth,
+    key: &crate::Secret,
+) -> Option<(http::HeaderName, http::HeaderValue)> {
+    let (name, text) = match auth {
+        Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Auth::XApiKey => (http::HeaderName::from_static("x-api-key"), key.expose().to_owned()),
+        Auth::ApiKey => (http::HeaderName::from_static("api-key"), key.expose().to_owned()),
+        Auth::None => return None,
+    };
+    let mut value = http::HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}

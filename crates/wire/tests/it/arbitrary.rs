@@ -1,0 +1,101 @@
+//! Nothing panics, whatever comes.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use tollgate_wire::{
+    Dialect, Exchange, Peek,
+    dialect::{surface, upstream},
+    exchange::Payload,
+};
+
+use crate::fixtures::{DIALECTS, called, cases, dropping, target};
+
+fn payload(body: Vec<u8>) -> Payload {
+    Payload { body: body.into(), peek: Peek::default(), headers: Vec::new(), received_s: 0 }
+}
+
+fn read_and_write(body: Vec<u8>) {
+    let payload = payload(body);
+    for dialect in DIALECTS {
+        let Ok(ask) = surface(dialect).read(&payload) else { continue };
+        for other in DIALECTS {
+            let mut dropped = Vec::new();
+            let to = dropping(target(other));
+            if let Ok(body) = upstream(other).write(&ask, &to, &mut dropped) {
+                serde_json::from_slice::<serde::de::IgnoredAny>(&body).unwrap();
+            }
+        }
+    }
+}
+
+fn decode(bytes: &[u8]) {
+    for to in DIALECTS {
+        for from in DIALECTS {
+            let plain = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+            let mut exchange = called(to, from, Bytes::from_static(plain));
+            let mut out = BytesMut::new();
+            let _ = exchange.push(&Bytes::copy_from_slice(bytes), &mut out);
+            let _ = exchange.end(&mut out);
+            let _ = exchange.reply(Bytes::copy_from_slice(bytes));
+            let _ = exchange.usage();
+            std::str::from_utf8(&out).unwrap();
+        }
+    }
+}
+
+/// A recorded body with some of its bytes changed.
+fn damaged(streams: bool) -> impl Strategy<Value = Vec<u8>> {
+    let bodies: Vec<Bytes> = cases()
+        .iter()
+        .flat_map(|case| {
+            DIALECTS.into_iter().flat_map(move |dialect: Dialect| match streams {
+                true => [case.stream(dialect), case.reply(dialect)],
+                false => [case.request(dialect), None],
+            })
+        })
+        .flatten()
+        .collect();
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+    (prop::sample::select(bodies), edits).prop_map(|(body, edits)| {
+        let mut body = body.to_vec();
+        for (at, byte) in edits {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        body
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_as_a_request(body in prop::collection::vec(any::<u8>(), 0..256)) {
+        read_and_write(body);
+    }
+
+    #[test]
+    fn damaged_requests(body in damaged(false)) {
+        read_and_write(body);
+    }
+
+    #[test]
+    fn any_bytes_as_an_answer(body in prop::collection::vec(any::<u8>(), 0..256)) {
+        decode(&body);
+    }
+
+    #[test]
+    fn damaged_answers(body in damaged(true)) {
+        decode(&body);
+    }
+}
+
+#[test]
+fn an_endless_line_is_cut_off() {
+    for from in DIALECTS {
+        let plain = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+        let mut exchange = called(Dialect::Openai, from, Bytes::from_static(plain));
+        let mut out = BytesMut::new();
+        let piece = Bytes::from(vec![b'x'; 1 << 16]);
+        let failed = (0..64).find_map(|_| exchange.push(&piece, &mut out).err());
+        assert!(failed.unwrap().message.contains("over 1048576 bytes"));
+    }
+}

@@ -1,0 +1,141 @@
+//! `fixtures/chat/<case>/request.<surface>.json · upstream.<dialect>.{json,sse}`
+
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use tollgate_wire::{
+    Card, Dialect, Exchange, Operation, Provider, Secret, Target,
+    exchange::{Payload, bridge::Bridge},
+    peek::peek,
+    provider::Auth,
+};
+
+pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Openai, Dialect::Anthropic];
+pub(crate) const SHOWN: &str = "shown-model";
+
+/// One folder.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    files: BTreeMap<String, Bytes>,
+}
+
+impl Case {
+    /// The client's request; a plain one if the case has none for this surface.
+    pub(crate) fn request(&self, surface: Dialect) -> Option<Bytes> {
+        self.file(&format!("request.{}.json", surface.name()))
+    }
+
+    pub(crate) fn request_or_plain(&self, surface: Dialect, stream: bool) -> Bytes {
+        let plain = format!(
+            r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
+        );
+        let own = self
+            .request(surface)
+            .filter(|body| peeked(surface, body.clone()).peek.stream == stream);
+        own.unwrap_or_else(|| plain.into())
+    }
+
+    pub(crate) fn reply(&self, upstream: Dialect) -> Option<Bytes> {
+        self.file(&format!("upstream.{}.json", upstream.name()))
+    }
+
+    pub(crate) fn stream(&self, upstream: Dialect) -> Option<Bytes> {
+        self.file(&format!("upstream.{}.sse", upstream.name()))
+    }
+
+    fn file(&self, name: &str) -> Option<Bytes> {
+        self.files.get(name).cloned()
+    }
+}
+
+/// All cases, by name.
+pub(crate) fn cases() -> Vec<Case> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/chat");
+    let mut cases: Vec<Case> = fs::read_dir(&root)
+        .unwrap()
+        .map(|folder| {
+            let folder = folder.unwrap().path();
+            let files = fs::read_dir(&folder).unwrap().map(|file| {
+                let file = file.unwrap().path();
+                let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+                (name, Bytes::from(fs::read(&file).unwrap()))
+            });
+            let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+            Case { name, files: files.collect() }
+        })
+        .collect();
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(cases.len() >= 15, "fixtures are missing");
+    cases
+}
+
+pub(crate) fn peeked(surface: Dialect, body: Bytes) -> Payload {
+    let peek = peek(surface, Operation::Chat, &body).unwrap();
+    Payload { body, peek, headers: Vec::new(), received_s: 0 }
+}
+
+pub(crate) fn target(dialect: Dialect) -> Target {
+    let provider = Provider {
+        name: "test".into(),
+        url: "https://api.test/v1".to_owned(),
+        key_env: Vec::new(),
+        url_env: Vec::new(),
+        auth: match dialect {
+            Dialect::Openai => Auth::Bearer,
+            Dialect::Anthropic => Auth::XApiKey,
+        },
+        speaks: [(dialect, String::new())].into(),
+        ops: vec![Operation::Chat],
+        headers: BTreeMap::new(),
+        patch: Vec::new(),
+    };
+    Target {
+        id: "t".into(),
+        provider: Arc::new(provider),
+        model: "upstream-model".into(),
+        dialect,
+        base: "https://api.test/v1".into(),
+        credential: Some(Secret::new("sk-secret")),
+        card: Some(Arc::new(Card { max_output: Some(8192), ..Card::default() })),
+        defaults: Vec::new(),
+        headers: Vec::new(),
+        drop_params: false,
+    }
+}
+
+pub(crate) fn dropping(mut to: Target) -> Target {
+    to.drop_params = true;
+    to
+}
+
+pub(crate) fn bridge(surface: Dialect, upstream: Dialect) -> Bridge {
+    Bridge::new(Operation::Chat, surface, upstream, SHOWN)
+}
+
+/// A bridge that has put `request` to a target that takes everything.
+pub(crate) fn called(surface: Dialect, upstream: Dialect, request: Bytes) -> Bridge {
+    let mut bridge = bridge(surface, upstream);
+    bridge.call(&peeked(surface, request), &dropping(target(upstream))).unwrap();
+    bridge
+}
+
+pub(crate) fn concat(pieces: &[Bytes]) -> Vec<u8> {
+    pieces.concat()
+}
+
+/// What a client sees of a stream that comes in these pieces, and the fault it ends in.
+pub(crate) fn streamed(exchange: &mut dyn Exchange, pieces: &[&[u8]]) -> (String, Option<String>) {
+    let mut out = BytesMut::new();
+    let mut fault = None;
+    for piece in pieces {
+        if let Err(why) = exchange.push(&Bytes::copy_from_slice(piece), &mut out) {
+            fault = Some(why);
+            break;
+        }
+    }
+    if fault.is_none() {
+        fault = exchange.end(&mut out).err();
+    }
+    let text = String::from_utf8(out.to_vec()).unwrap();
+    (text, fault.map(|why| format!("{:?}: {}", why.kind, why.message)))
+}

@@ -1,0 +1,128 @@
+//! Streams have the shape that the official SDKs count on.
+
+use serde_json::Value;
+use tollgate_wire::{Dialect, Exchange};
+
+use crate::fixtures::{DIALECTS, SHOWN, called, cases, peeked, streamed};
+
+/// The data of each event of a stream that is complete.
+fn events(text: &str) -> Vec<(Option<&str>, &str)> {
+    text.split_terminator("\n\n")
+        .map(|event| match event.split_once('\n') {
+            Some((name, data)) => {
+                (Some(name.strip_prefix("event: ").unwrap()), data.strip_prefix("data: ").unwrap())
+            }
+            None => (None, event.strip_prefix("data: ").unwrap()),
+        })
+        .collect()
+}
+
+fn anthropic(text: &str) {
+    let events: Vec<Value> = events(text)
+        .into_iter()
+        .map(|(name, data)| {
+            let data: Value = serde_json::from_str(data).unwrap();
+            assert_eq!(data["type"], name.unwrap());
+            data
+        })
+        .collect();
+    let kind = |event: &Value| event["type"].as_str().unwrap().to_owned();
+    let start = &events[0];
+    assert_eq!(kind(start), "message_start");
+    assert_eq!(start["message"]["model"], SHOWN);
+    assert!(start["message"]["usage"]["input_tokens"].is_u64());
+    let mut open = None;
+    let mut next = 0;
+    for event in &events[1..events.len() - 2] {
+        match kind(event).as_str() {
+            "content_block_start" => {
+                assert_eq!(open, None, "blocks do not overlap");
+                assert_eq!(event["index"], next);
+                open = Some(next);
+                next += 1;
+            }
+            "content_block_delta" => assert_eq!(event["index"].as_u64(), open),
+            "content_block_stop" => {
+                assert_eq!(event["index"].as_u64(), open);
+                open = None;
+            }
+            other => panic!("`{other}` in the middle"),
+        }
+    }
+    assert_eq!(open, None);
+    let delta = &events[events.len() - 2];
+    assert_eq!(kind(delta), "message_delta");
+    assert!(delta["delta"]["stop_reason"].is_string());
+    assert!(delta["usage"]["output_tokens"].is_u64());
+    assert_eq!(kind(&events[events.len() - 1]), "message_stop");
+}
+
+fn openai(text: &str, include_usage: bool) {
+    let mut events = events(text);
+    assert_eq!(events.pop(), Some((None, "[DONE]")));
+    let mut chunks: Vec<Value> = events
+        .into_iter()
+        .map(|(name, data)| {
+            assert_eq!(name, None);
+            serde_json::from_str(data).unwrap()
+        })
+        .collect();
+    if include_usage {
+        let last = chunks.pop().unwrap();
+        assert_eq!(last["choices"], serde_json::json!([]));
+        assert!(last["usage"]["total_tokens"].is_u64());
+    }
+    let mut begun = Vec::new();
+    let mut finished = Vec::new();
+    let mut tools = Vec::new();
+    for chunk in &chunks {
+        assert_eq!(chunk["object"], "chat.completion.chunk");
+        assert_eq!(chunk["model"], SHOWN);
+        assert!(chunk.get("usage").is_none());
+        let choice = &chunk["choices"][0];
+        let index = choice["index"].as_u64().unwrap();
+        assert!(!finished.contains(&index), "nothing follows `finish_reason`");
+        if !begun.contains(&index) {
+            assert_eq!(choice["delta"]["role"], "assistant");
+            begun.push(index);
+        }
+        for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            let place = (index, call["index"].as_u64().unwrap());
+            if !tools.contains(&place) {
+                assert!(call["id"].is_string() && call["function"]["name"].is_string());
+                tools.push(place);
+            }
+            assert!(call["function"]["arguments"].is_string());
+        }
+        if choice["finish_reason"].is_string() {
+            finished.push(index);
+        }
+    }
+    assert_eq!(begun.len(), finished.len());
+}
+
+#[test]
+fn streams_are_as_the_sdks_expect() {
+    let mut checked = 0;
+    for case in cases() {
+        for upstream in DIALECTS {
+            let Some(body) = case.stream(upstream) else { continue };
+            for surface in DIALECTS {
+                let request = case.request_or_plain(surface, true);
+                let include_usage = peeked(surface, request.clone()).peek.include_usage;
+                let mut exchange = called(surface, upstream, request);
+                let (text, fault) = streamed(&mut exchange, &[&body]);
+                if fault.is_some() {
+                    continue;
+                }
+                assert!(exchange.done() && exchange.begun());
+                match surface {
+                    Dialect::Openai => openai(&text, include_usage),
+                    Dialect::Anthropic => anthropic(&text),
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20);
+}
