@@ -1,0 +1,31 @@
+//! The first target that answers.
+
+use tollgate_router::{Failed, Live, Plan};
+
+use crate::{
+    ask::Ask,
+    core::{Core, Snapshot},
+    now::Now,
+};
+
+/// Tries the plan's targets until one has given its first event, or its whole answer.
+pub async fn first_answer(
+    core: &Core,
+    snapshot: &Snapshot,
+    ask: &Ask,
+    plan: &Plan,
+    now: Now,
+) -> Result<Live, Box<Failed>> {
+    #[cfg(test)]
+    crate::handle::tests::panic_where_asked(ask);
+    tollgate_router::first_answer(tollgate_router::Ask {
+        client: &core.client,
+        table: &snapshot.table,
+        plan,
+        operation: ask.operation,
+        payload: &ask.payload,
+        shown_model: &ask.payload.peek.model,
+        now_ms: now.unix_ms(),
+    })
+    .await
+}

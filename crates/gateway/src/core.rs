@@ -1,0 +1,151 @@
+//! The gateway as it runs: what all cores share, and what each has of its own.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwap;
+use tokio_util::task::TaskTracker;
+use tollgate_router::{Client, HealthMap, Table};
+use tollgate_store::{KeyHash, Pen, Recorder, Store, UsageRow};
+
+use crate::{
+    config::{General, ModelEntry},
+    keys::{Key, KeyBook, Missing},
+    metrics::Metrics,
+    now::Now,
+};
+
+/// What the configuration says, ready for use. Replaced whole at a reload.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Groups, targets and how to route between them.
+    pub table: Table,
+    /// Everything else that requests depend on.
+    pub general: General,
+    /// The entries of `model_list`, in order.
+    pub models: Vec<ModelEntry>,
+    /// SHA-256 of the configured master key, if one is configured.
+    pub master_key: Option<KeyHash>,
+}
+
+/// What all cores share.
+pub struct Gateway {
+    /// The configuration in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The keys.
+    pub keys: Arc<KeyBook>,
+    /// The state of the targets; outlives configurations.
+    pub health: HealthMap,
+    /// Requests that are under way, core by core.
+    pub(crate) in_flight: Box<[InFlight]>,
+    /// The database.
+    pub store: Store,
+    /// What turns receipts into rows.
+    pub recorder: Recorder,
+    /// Counters for `/metrics`.
+    pub metrics: Metrics,
+    /// SHA-256 of the master key that was made at the first start; counts where none is
+    /// configured.
+    pub generated_master_key: KeyHash,
+    /// False from the moment that a shutdown was asked for.
+    pub ready: AtomicBool,
+    /// Runs what is not a request's own work: database look-ups, administration.
+    pub cold: tokio::runtime::Handle,
+    /// The tasks on `cold`, for shutdown to wait for.
+    pub tasks: TaskTracker,
+}
+
+impl Gateway {
+    /// Runs a task beside the requests; shutdown waits for it.
+    pub fn cold_task<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn_on(task, &self.cold);
+    }
+
+    /// Looks a key up in the database, away from the request's own core.
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        hash: KeyHash,
+        now: Now,
+    ) -> Result<Arc<Key>, Missing> {
+        let gw = Arc::clone(self);
+        let found = self
+            .tasks
+            .spawn_on(async move { gw.keys.look_up(&gw.store, &hash, now).await }, &self.cold);
+        found.await.unwrap_or(Err(Missing::Unavailable))
+    }
+
+    /// Requests that are under way, on all cores.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.iter().map(|InFlight(count)| count.load(Relaxed)).sum()
+    }
+
+    /// True until a shutdown is asked for.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+}
+
+/// A core's requests that are under way, on a cache line of its own: other cores only read it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct InFlight(AtomicU32);
+
+/// One core's share: its connections upstream and its pen. A request lives and dies on one core.
+pub struct Core {
+    /// What all cores share.
+    pub gw: Arc<Gateway>,
+    /// This core's connections.
+    pub client: Client,
+    /// Which of the gateway's cores it is.
+    index: usize,
+    pen: Mutex<Pen>,
+}
+
+impl Core {
+    /// A core with its own connections and pen.
+    pub fn new(gw: Arc<Gateway>, index: usize, client: Client, pen: Pen) -> Self {
+        Core { gw, client, index, pen: Mutex::new(pen) }
+    }
+
+    /// One more request under way.
+    pub(crate) fn enter(&self) {
+        if let Some(InFlight(count)) = self.gw.in_flight.get(self.index) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// One less.
+    pub(crate) fn leave(&self) {
+        if let Some(InFlight(count)) = self.gw.in_flight.get(self.index) {
+            count.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Writes a usage row down, durably against the death of this process, before it returns.
+    pub(crate) fn write(&self, row: UsageRow) -> std::io::Result<()> {
+        let mut pen = match self.pen.lock() {
+            Ok(pen) => pen,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        pen.write(row)
+    }
+
+    /// Whether the row of a request that begins now can be written down.
+    pub(crate) fn can_write(&self, now: Now) -> bool {
+        match self.pen.lock() {
+            Ok(mut pen) => pen.ready(now.mono),
+            Err(poisoned) => poisoned.into_inner().ready(now.mono),
+        }
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,29 @@
+//! From configuration to a running gateway: the life of a request.
+//!
+//! Read [`handle`] first. Every stage that it names is one function in the file of the same name.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may"))]
+
+pub mod admin;
+pub mod ask;
+pub mod attempt;
+pub mod auth;
+pub mod boot;
+pub mod budget;
+pub mod config;
+pub mod handle;
+pub mod keys;
+pub mod limits;
+pub mod metrics;
+pub mod now;
+pub mod reply;
+pub mod route;
+pub mod settle;
+pub mod tab;
+
+mod core;
+
+pub use core::{Core, Gateway, Snapshot};
+pub use now::Now;
+pub use tollgate_router::{HealthMap, Tls};
+pub use tollgate_wire::{Refusal, RefusalKind, catalogue, matrix::surface};

@@ -1,0 +1,88 @@
+//! What a request's end means: price, usage row, counters. Exactly once for each request.
+
+use std::sync::Arc;
+
+use tollgate_ledger::{Nano, price};
+use tollgate_store::{Outcome, UsageRow};
+use tollgate_wire::{Target, Usage};
+use tracing::warn;
+
+use crate::{core::Core, limits::Hold, now::Now};
+
+/// What is known of a request before it is answered; becomes its usage row.
+#[derive(Debug)]
+pub struct Draft {
+    /// The row as far as it is known.
+    pub row: UsageRow,
+    /// When the request came, on the clock that never jumps.
+    pub started: std::time::Instant,
+}
+
+/// The status in the usage row of a client that left: nginx's.
+pub const CLIENT_LEFT: u16 = 499;
+
+impl Draft {
+    /// Enters who answered.
+    pub fn answered_by(&mut self, target: &Arc<Target>, attempts: u32, fallbacks: u32) {
+        let row = &mut self.row;
+        row.model = Arc::clone(&target.model);
+        row.provider = Arc::clone(&target.provider.name);
+        row.target = Arc::clone(&target.id);
+        row.api_base = Arc::clone(&target.base);
+        row.attempts = attempts;
+        row.fallbacks = fallbacks;
+    }
+
+    /// Enters what the answer consumed and what that costs.
+    pub fn consumed(&mut self, usage: &Usage, target: &Target) {
+        let row = &mut self.row;
+        row.input = usage.input;
+        row.cache_read = usage.cache_read;
+        row.cache_write = usage.cache_write;
+        row.cache_write_1h = usage.cache_write_1h;
+        row.input_audio = usage.input_audio;
+        row.output = usage.output;
+        row.reasoning = usage.reasoning;
+        row.output_audio = usage.output_audio;
+        row.estimated = usage.estimated;
+        row.cost = cost(usage, target);
+    }
+
+    /// Microseconds since the request came, as of `now`.
+    pub fn elapsed_us(&self, now: Now) -> i64 {
+        let elapsed = now.mono.saturating_duration_since(self.started);
+        i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+fn cost(usage: &Usage, target: &Target) -> Option<Nano> {
+    let rates = target.card.as_ref()?.rates.as_ref()?;
+    match price::cost(usage, rates) {
+        Ok(cost) => Some(cost.total),
+        Err(error) => {
+            warn!(%error, target = %target.id, "an answer of target `{}` has no price", target.id);
+            None
+        }
+    }
+}
+
+/// Ends a request: posts its cost to the key, counts it, and writes its row down before it
+/// returns, so that whoever sees the last byte of the answer can rely on the row.
+pub fn settle(core: &Core, draft: &mut Draft, hold: &mut Hold, outcome: Outcome, now: Now) {
+    let elapsed_us = draft.elapsed_us(now);
+    let row = &mut draft.row;
+    row.ended_us = row.started_us.saturating_add(elapsed_us);
+    row.outcome = outcome;
+    let tokens = row.input.saturating_add(row.output);
+    hold.post(tokens, row.cost.unwrap_or(Nano(0)));
+    core.gw.metrics.count(row);
+    // On a full disk, the room that is left is for the rows of requests that cost something.
+    if outcome == Outcome::Refused && !core.can_write(now) {
+        return;
+    }
+    let id = row.id;
+    // Moved, not cloned: its texts are shared with other cores.
+    if let Err(error) = core.write(std::mem::take(row)) {
+        warn!(%error, request.id = %id, "the usage row of request `{id}` could not be journaled");
+    }
+}
