@@ -1,0 +1,328 @@
+//! `/openapi.json`, made from one table, so that it says what [`super::router`] serves. A test
+//! compares the two.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Auth {
+    /// Anybody.
+    None,
+    /// Any key that is neither blocked nor expired.
+    Key,
+    /// The master key.
+    Admin,
+}
+
+/// A path with a method.
+struct Operation {
+    method: &'static str,
+    path: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    auth: Auth,
+    /// Query parameters: name and meaning.
+    query: &'static [(&'static str, &'static str)],
+    /// The name of the body's schema; empty for none.
+    body: &'static str,
+}
+
+const fn op(
+    method: &'static str,
+    path: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    auth: Auth,
+) -> Operation {
+    Operation { method, path, tag, summary, auth, query: &[], body: "" }
+}
+
+impl Operation {
+    const fn body(mut self, schema: &'static str) -> Self {
+        self.body = schema;
+        self
+    }
+
+    const fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+}
+
+const LOGS: &[(&str, &str)] = &[
+    ("start_date", "from this moment on: 2026-11-22 or 2026-11-22T10:00:00Z (UTC)"),
+    ("end_date", "until this moment; a bare date means the whole day"),
+    ("api_key", "a key or its hash; the master key only"),
+    ("key_alias", "a key's alias"),
+    ("user_id", "a user"),
+    ("team_id", "a team"),
+    ("end_user", "an end user"),
+    ("request_id", "one request: the answer's x-litellm-call-id"),
+    ("status_filter", "success or failure"),
+    ("model", "the public name or the provider's"),
+    ("min_spend", "least cost in USD"),
+    ("max_spend", "most cost in USD"),
+    ("sort_by", "startTime, spend or total_tokens"),
+    ("sort_order", "asc or desc"),
+    ("page", "from 1"),
+    ("page_size", "at most 1,000; 50 if not said"),
+];
+
+const LIST: &[(&str, &str)] = &[
+    ("page", "from 1"),
+    ("size", "at most 100; 10 if not said"),
+    ("user_id", "only this user's keys"),
+    ("team_id", "only this team's keys"),
+    ("key_hash", "only this key"),
+    ("key_alias", "only the key of this alias"),
+    ("return_full_object", "true gives whole objects instead of hashes"),
+];
+
+const OPERATIONS: &[Operation] = &[
+    op(
+        "post",
+        "/v1/chat/completions",
+        "chat",
+        "Chat in OpenAI's spelling, streamed or not",
+        Auth::Key,
+    )
+    .body("Chat"),
+    op("post", "/v1/messages", "chat", "Chat in Anthropic's spelling, streamed or not", Auth::Key)
+        .body("Messages"),
+    op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
+    op("get", "/v1/models", "models", "The models that the key may use", Auth::Key),
+    op("get", "/v1/models/{id}", "models", "One model", Auth::Key),
+    op(
+        "get",
+        "/model/info",
+        "models",
+        "Each target with limits and prices, without secrets",
+        Auth::Admin,
+    ),
+    op("post", "/key/generate", "keys", "Make a key; it is shown this once", Auth::Admin)
+        .body("Key"),
+    op("post", "/key/update", "keys", "Change the fields that are sent", Auth::Admin)
+        .body("KeyUpdate"),
+    op("post", "/key/delete", "keys", "Delete keys", Auth::Admin).body("KeyDelete"),
+    op("post", "/key/block", "keys", "Block a key", Auth::Admin).body("KeyName"),
+    op("post", "/key/unblock", "keys", "Unblock a key", Auth::Admin).body("KeyName"),
+    op(
+        "post",
+        "/key/regenerate",
+        "keys",
+        "A new key with the same settings; the old one ends",
+        Auth::Admin,
+    )
+    .body("KeyUpdate"),
+    op("post", "/key/{key}/regenerate", "keys", "The same, the key in the path", Auth::Admin)
+        .body("Key"),
+    op(
+        "get",
+        "/key/info",
+        "keys",
+        "A key's settings and spend; the caller's own if none is named",
+        Auth::Key,
+    )
+    .query(&[("key", "a key or its hash; the master key may name any")]),
+    op("get", "/key/list", "keys", "Keys, page by page", Auth::Admin).query(LIST),
+    op("get", "/spend/logs/v2", "spend", "Usage rows; a virtual key sees its own", Auth::Key)
+        .query(LOGS),
+    op("get", "/spend/logs", "spend", "The same as a bare list", Auth::Key).query(LOGS),
+    op("get", "/spend/summary", "spend", "Sums by key, model or day", Auth::Key).query(LOGS),
+    op(
+        "get",
+        "/health",
+        "health",
+        "Each target's state as the traffic showed it; makes no call",
+        Auth::Admin,
+    ),
+    op("get", "/health/liveliness", "health", "Whether the process is there", Auth::None),
+    op("get", "/health/readiness", "health", "Whether it serves, and its database", Auth::None),
+    op("get", "/metrics", "health", "Counters for Prometheus", Auth::Admin),
+    op("get", "/openapi.json", "docs", "This document", Auth::None),
+];
+
+/// `GET /openapi.json`
+pub(super) async fn json() -> Json<Value> {
+    Json(document())
+}
+
+fn document() -> Value {
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let entry = paths.entry(operation.path).or_insert_with(|| json!({}));
+        if let Some(methods) = entry.as_object_mut() {
+            methods.insert(operation.method.to_owned(), described(operation));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tollgate",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Every model of every provider through one API, one key and one bill.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "schemas": schemas(),
+        },
+    })
+}
+
+fn described(operation: &Operation) -> Value {
+    let who = match operation.auth {
+        Auth::None => "No key needed.",
+        Auth::Key => "Any key.",
+        Auth::Admin => "The master key only.",
+    };
+    let in_path = operation.path.split('/').filter_map(|piece| {
+        let name = piece.strip_prefix('{')?.strip_suffix('}')?;
+        Some(
+            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }),
+        )
+    });
+    let in_query = operation.query.iter().map(|(name, meaning)| {
+        json!({ "name": name, "in": "query", "description": meaning, "schema": { "type": "string" } })
+    });
+    let error = json!({ "$ref": "#/components/schemas/Error" });
+    let mut shown = json!({
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": who,
+        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
+        "responses": {
+            "200": { "description": "done" },
+            "default": {
+                "description": "refused; `error.code` says why",
+                "content": { "application/json": { "schema": error } },
+            },
+        },
+    });
+    if let Some(fields) = shown.as_object_mut() {
+        if operation.auth != Auth::None {
+            fields.insert("security".to_owned(), json!([{ "key": [] }]));
+        }
+        if !operation.body.is_empty() {
+            let schema = format!("#/components/schemas/{}", operation.body);
+            let content = json!({ "application/json": { "schema": { "$ref": schema } } });
+            fields
+                .insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+        }
+    }
+    shown
+}
+
+fn schemas() -> Value {
+    let text = json!({ "type": "string" });
+    let texts = json!({ "type": "array", "items": text });
+    let number = json!({ "type": ["number", "null"] });
+    let whole = json!({ "type": ["integer", "null"], "minimum": 0 });
+    let key_fields = json!({
+        "key_alias": { "type": ["string", "null"], "description": "a name of your own; unique" },
+        "models": { "type": "array", "items": text, "description": "names or patterns such as apertis/*; empty means all" },
+        "duration": { "type": ["string", "null"], "description": "how long the key lives: 30s, 15m, 24h, 30d, 1mo; null for ever" },
+        "max_budget": { "type": ["number", "null"], "description": "USD" },
+        "soft_budget": number,
+        "budget_duration": { "type": ["string", "null"], "description": "after which the budget starts anew: 24h, 7d, 30d" },
+        "rpm_limit": whole,
+        "tpm_limit": whole,
+        "max_parallel_requests": whole,
+        "metadata": { "type": "object" },
+        "tags": texts,
+        "user_id": { "type": ["string", "null"] },
+        "team_id": { "type": ["string", "null"] },
+        "blocked": { "type": "boolean" },
+    });
+    let mut with_key = key_fields.clone();
+    let mut named = key_fields.clone();
+    if let (Some(own), Some(named)) = (with_key.as_object_mut(), named.as_object_mut()) {
+        own.insert("key".to_owned(), json!({ "type": "string", "description": "a key of your own: sk- and 16 characters at least" }));
+        named.insert(
+            "key".to_owned(),
+            json!({ "type": "string", "description": "the key or its hash" }),
+        );
+    }
+    let message = json!({ "type": "object", "required": ["role"], "properties": { "role": text, "content": {} } });
+    let messages = json!({ "type": "array", "items": message });
+    let open = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": true });
+    json!({
+        "Chat": open(&["model", "messages"], json!({
+            "model": text, "messages": messages, "stream": { "type": "boolean" },
+            "temperature": number, "top_p": number, "max_tokens": whole,
+            "frequency_penalty": number, "presence_penalty": number, "stop": {},
+            "tools": { "type": "array", "items": {} }, "tool_choice": {},
+        })),
+        "Messages": open(&["model", "messages", "max_tokens"], json!({
+            "model": text, "messages": messages, "max_tokens": { "type": "integer" },
+            "system": {}, "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
+        })),
+        "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
+        "Key": { "type": "object", "properties": with_key },
+        "KeyUpdate": { "type": "object", "required": ["key"], "properties": named },
+        "KeyName": { "type": "object", "required": ["key"], "properties": { "key": text } },
+        "KeyDelete": { "type": "object", "properties": { "keys": texts, "key_aliases": texts } },
+        "Error": { "type": "object", "required": ["error"], "properties": { "error": {
+            "type": "object",
+            "required": ["message", "type", "code"],
+            "properties": { "message": text, "type": text, "param": { "type": ["string", "null"] }, "code": text },
+        }}},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the router's source says it serves, so that a route without a description fails here.
+    #[test]
+    fn every_route_is_described() {
+        let aliases = [
+            "/models",
+            "/models/{*id}",
+            "/v1/model/info",
+            "/health/liveness",
+            "/docs",
+            "/docs/docs.js",
+            "/docs/docs.css",
+            "/",
+        ];
+        let source = include_str!("mod.rs");
+        let served = source.lines().filter_map(|line| {
+            let rest = line.trim().strip_prefix(".route(\"")?;
+            let (path, handler) = rest.split_once("\", ")?;
+            Some((path, handler.split('(').next().unwrap()))
+        });
+        let mut count = 0;
+        for (path, method) in served {
+            count += 1;
+            if aliases.contains(&path) {
+                continue;
+            }
+            let path = path.replace("{*id}", "{id}");
+            assert!(
+                OPERATIONS.iter().any(|op| op.path == path && op.method == method),
+                "{method} {path} is not in the table"
+            );
+        }
+        assert!(count > 20, "the routes were not found in the source");
+    }
+
+    #[test]
+    fn every_described_path_is_served() {
+        let source = include_str!("mod.rs");
+        for operation in OPERATIONS {
+            let hot = tollgate_gateway::surface(operation.path).is_some();
+            let path = operation.path.replace("{id}", "{*id}");
+            let cold = source.contains(&format!(".route(\"{path}\", {}(", operation.method));
+            assert!(hot || cold, "{} {} is not served", operation.method, operation.path);
+        }
+    }
+
+    #[test]
+    fn the_document_is_as_reviewed() {
+        insta::assert_json_snapshot!(document());
+    }
+}

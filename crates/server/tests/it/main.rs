@@ -1,0 +1,28 @@
+//! The real binary against scripted and evil upstreams.
+//!
+//! Every gateway has an SQLite file of its own; with `TOLLGATE_TEST_DATABASE=postgres`, a database
+//! of its own on the server of `TOLLGATE_TEST_POSTGRES` (`postgres://user@host:port/db`), so that
+//! all of this runs on both. `cargo xtask test` does that.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may"
+)]
+
+mod commands;
+mod database;
+mod differential;
+mod docs;
+mod faults;
+mod gate;
+mod keys;
+mod kill;
+mod lifecycle;
+mod postgres;
+mod proxy;
+mod refusals;
+mod seed;
+mod spend;
