@@ -1,0 +1,231 @@
+//! `cargo xtask bench`: what it costs to have Tollgate between a client and an upstream.
+//!
+//! Starts a scripted upstream, a bare proxy, Tollgate with every duty on and, if asked, nginx;
+//! gives each the same loads in turn, and prints what each took. `docs/benchmarks.md` says how to
+//! read it.
+
+mod gateways;
+mod machine;
+mod micro;
+mod phases;
+mod process;
+mod table;
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use self::{
+    gateways::{Gateway, Running, Starter},
+    machine::Pins,
+    phases::{Bench, PHASES, PhaseName},
+    table::{Record, Records},
+};
+
+/// Measure CPU, latency and memory beside a bare proxy, or count instructions.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Length of the loads: 1 is about four minutes with nginx, 0.3 about two.
+    #[arg(long, default_value_t = 0.3)]
+    scale: f64,
+    /// Measure so often; the medians count.
+    #[arg(long, default_value_t = 1)]
+    runs: u32,
+    /// Write everything that was measured to this file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Measure nginx too; it has to be installed.
+    #[arg(long)]
+    nginx: bool,
+    /// Leave Tollgate out.
+    #[arg(long)]
+    no_tollgate: bool,
+    /// Let Tollgate serve its models under other names than the upstream's, so that it writes its
+    /// own name into every event.
+    #[arg(long)]
+    alias: bool,
+    /// Only these loads.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    phases: Vec<PhaseName>,
+    /// Wait so many seconds before each load for other work on the machine to end.
+    #[arg(long, default_value_t = 3.0)]
+    patience_s: f64,
+    #[command(flatten)]
+    micro: micro::Micro,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let root = root()?;
+    if args.micro.asked() {
+        return micro::run(&args.micro, &root);
+    }
+    ensure!(args.scale > 0.0 && args.scale <= 100.0, "--scale is a number between 0 and 100");
+    ensure!(cfg!(target_os = "linux"), "the figures come from /proc: this needs Linux");
+    ensure!(!args.nginx || gateways::nginx_program().is_some(), "--nginx: nginx is not installed");
+    let mut binaries = vec!["bench-load", "bench-proxy", "bench-upstream"];
+    if !args.no_tollgate {
+        binaries.push("tollgate");
+    }
+    let bin = build(&root, &binaries)?;
+    let dir = tempfile::Builder::new().prefix("tollgate-bench-").tempdir()?;
+    let pins = Pins::choose();
+    // This process waits while the load generator works: it may as well do so on that core.
+    if let Some(core) = &pins.load {
+        let pid = std::process::id().to_string();
+        let _moved = Command::new("taskset").args(["-c", "-p", core, &pid]).output();
+    }
+    let upstream = gateways::free_address()?;
+    let starter = Starter { bin: &bin, dir: dir.path(), pins: &pins, upstream, alias: args.alias };
+    let records = measure(args, &starter)?;
+    let doubts = table::doubts(&records);
+    print(&format!("\n{}\n{}", table::render(&records), explain(args, &pins, &doubts)))?;
+    let tollgate = records.get(&Gateway::Tollgate);
+    let rows = tollgate.and_then(|record| Some((record.answers, record.usage_rows?)));
+    if let Some((answers, rows)) = rows {
+        print(&format!("Tollgate gave {answers} answers and has {rows} usage rows."))?;
+    }
+    if let Some(file) = &args.json {
+        let all = json!({
+            "machine": pins.machine, "cores": pins.told, "scale": args.scale,
+            "runs": args.runs, "alias": args.alias, "doubts": doubts, "gateways": records
+        });
+        fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
+    }
+    let failed = records.values().flat_map(|r| &r.measured).map(|m| m.report.failed).sum::<u64>();
+    ensure!(failed == 0, "{failed} answers failed or were malformed");
+    ensure!(rows.is_none_or(|(answers, rows)| rows >= answers), "answers without a usage row");
+    Ok(())
+}
+
+/// Starts everything, loads everything in turn, and ends everything.
+fn measure(args: &Args, starter: &Starter<'_>) -> anyhow::Result<Records> {
+    let upstream = starter.upstream()?;
+    let mut all = vec![Gateway::Direct, Gateway::Proxy];
+    all.extend(args.nginx.then_some(Gateway::Nginx));
+    all.extend((!args.no_tollgate).then_some(Gateway::Tollgate));
+    let mut running = Vec::new();
+    for gateway in all {
+        tell(&format!("starting {}", gateway.name()))?;
+        running.push(starter.gateway(gateway)?);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let mut records: Records = running.iter().map(at_rest).collect();
+    let bench = Bench {
+        bin: starter.bin,
+        pins: starter.pins,
+        upstream: &upstream,
+        scale: args.scale,
+        patience: Duration::try_from_secs_f64(args.patience_s).context("--patience-s")?,
+    };
+    for run in 1..=args.runs {
+        for phase in &PHASES {
+            if !args.phases.is_empty() && !args.phases.contains(&phase.name) {
+                continue;
+            }
+            for gateway in &mut running {
+                let name = gateway.gateway.name();
+                tell(&format!("run {run} of {}: {:?}, {name}", args.runs, phase.name))?;
+                let warm = bench.warm(phase, gateway)?;
+                let measured = bench.measure(phase, gateway)?;
+                if let Some(server) = &mut gateway.server {
+                    server.alive().context(name)?;
+                }
+                let record = records.entry(gateway.gateway).or_default();
+                record.answers = record.answers.saturating_add(warm + measured.report.ok);
+                record.measured.push(measured);
+            }
+        }
+    }
+    for gateway in &running {
+        let memory = gateway.server.as_ref().map(process::Server::memory).unwrap_or_default();
+        let record = records.entry(gateway.gateway).or_default();
+        record.peak_mb = memory.peak_mb;
+        if gateway.gateway == Gateway::Tollgate {
+            record.usage_rows = Some(gateways::usage_rows(gateway).context("the usage rows")?);
+        }
+    }
+    Ok(records)
+}
+
+fn at_rest(running: &Running) -> (Gateway, Record) {
+    let memory = running.server.as_ref().map(process::Server::memory).unwrap_or_default();
+    let starts_ms = running.starts_ms.clone();
+    // Each start ended with an answer.
+    let answers = u64::try_from(starts_ms.len()).unwrap_or_default();
+    (running.gateway, Record { starts_ms, rest_mb: memory.now_mb, answers, ..Record::default() })
+}
+
+fn explain(args: &Args, pins: &Pins, doubts: &[String]) -> String {
+    let mut text = format!(
+        "{}; {}. Scale {}, {} run(s).\n\
+         CPU is user and system time of the gateway's whole process tree from /proc, divided by \
+         the answers that\npassed the check; each load runs through one gateway after the other, \
+         on loopback, without TLS, two\nworker threads each. Streams have 100 content events, \
+         each written on its own; paced: one every 10 ms,\nabout 200 streams at a time. Added \
+         latency: 1,000 requests a second, from when each was due, less the\nupstream's own. \
+         Start: median of three, from exec to the first whole answer.\n",
+        pins.machine, pins.told, args.scale, args.runs
+    );
+    if !args.no_tollgate {
+        text += "Tollgate checks 10,000 known keys with rate limits, parallel limits and budgets, \
+                 routes, prices, and\nkeeps a durable usage row for each answer (SQLite).\n";
+    }
+    for doubt in doubts {
+        text += &format!("! {doubt}\n");
+    }
+    text
+}
+
+/// Builds binaries as they are published; gives the folder that they are in.
+fn build(root: &Path, binaries: &[&str]) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(crate::variable("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root).args(["build", "--profile", "dist", "--package", "tollgate-bench"]);
+    for binary in binaries {
+        if *binary == "tollgate" {
+            cargo.args(["--package", "tollgate-server"]);
+        }
+        cargo.args(["--bin", binary]);
+    }
+    ensure!(cargo.status()?.success(), "the build failed");
+    let mut cargo = Command::new(crate::variable("CARGO").unwrap_or_else(|| "cargo".into()));
+    let metadata = cargo
+        .current_dir(root)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let target = metadata.get("target_directory").and_then(serde_json::Value::as_str);
+    Ok(Path::new(target.context("cargo does not say where it builds")?).join("dist"))
+}
+
+/// The root of the workspace.
+fn root() -> anyhow::Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(here.parent().context("xtask stands in the workspace")?.to_owned())
+}
+
+/// To whoever wants the result.
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("cannot print")
+}
+
+/// To whoever waits.
+fn tell(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stderr(), "  {text}").context("cannot print")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Args::augment_args(Command::new("bench")).debug_assert();
+    }
+}
