@@ -55,6 +55,18 @@ async fn model_not_allowed_is_403() {
 }
 
 #[tokio::test]
+async fn a_fallback_of_the_clients_own_must_be_allowed_too() {
+    let (up, gate) = gate().await;
+    let key = key(&gate, json!({ "models": ["gpt-4o-mini"] })).await;
+    let mut body = hello("gpt-4o-mini");
+    body["fallbacks"] = json!(["gpt-4o"]);
+    let answer = chat(&gate, &key, &body).await;
+    assert_refused(&answer, 403, "model_not_allowed");
+    assert_eq!(answer.json()["error"]["param"], "fallbacks");
+    assert!(up.requests().is_empty());
+}
+
+#[tokio::test]
 async fn unknown_model_is_404_with_near_names() {
     let (_up, gate) = gate().await;
     let answer = chat(&gate, gate.master_key(), &hello("gpt-4o-mni")).await;
