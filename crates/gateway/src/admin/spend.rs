@@ -78,8 +78,9 @@ pub async fn summary(
     let data: Vec<Value> = sums
         .into_iter()
         .map(|sum| {
+            let name = if by == SummaryBy::Day { day(&sum.name) } else { sum.name };
             json!({
-                "name": sum.name,
+                "name": name,
                 "alias": sum.alias,
                 "requests": sum.requests,
                 "failed_requests": sum.failed,
@@ -90,6 +91,12 @@ pub async fn summary(
         })
         .collect();
     Ok(json!({ "data": data }))
+}
+
+/// A day as people write it; the database has the microsecond that it begins with.
+fn day(begins_us: &str) -> String {
+    let begins = begins_us.parse().ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    begins.map_or_else(|| begins_us.to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
 }
 
 fn filter(query: LogQuery, caller: &Caller) -> Result<UsageFilter, Refusal> {

@@ -73,7 +73,7 @@ async fn show(
         writeln!(terminal.out, "{}", serde_json::to_string_pretty(&summary)?)?;
         return Ok(());
     }
-    let rows = rows(&summary, args.by)?;
+    let rows = rows(&summary)?;
     if rows.is_empty() {
         writeln!(terminal.out, "no usage since {}", start.strftime("%Y-%m-%d %H:%M UTC"))?;
         return Ok(());
@@ -92,19 +92,13 @@ struct Row {
     spend: Nano,
 }
 
-fn rows(summary: &Value, by: By) -> anyhow::Result<Vec<Row>> {
+fn rows(summary: &Value) -> anyhow::Result<Vec<Row>> {
     let data = summary.get("data").and_then(Value::as_array);
     let data = data.context("the gateway's answer has no list `data`")?;
-    data.iter().map(|value| row(value, by)).collect()
+    data.iter().map(row).collect()
 }
 
-/// A day comes as the microsecond that it begins with.
-fn day(name: &str) -> Option<String> {
-    let begins = jiff::Timestamp::from_microsecond(name.parse().ok()?).ok()?;
-    Some(begins.strftime("%Y-%m-%d").to_string())
-}
-
-fn row(value: &Value, by: By) -> anyhow::Result<Row> {
+fn row(value: &Value) -> anyhow::Result<Row> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
     let number = |name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
     let spend = match value.get("spend") {
@@ -113,7 +107,6 @@ fn row(value: &Value, by: By) -> anyhow::Result<Row> {
         Some(other) => Nano::from_usd_text(&other.to_string())?,
     };
     let name = text("alias").or(text("name")).unwrap_or("-");
-    let name = day(name).filter(|_| by == By::Day).unwrap_or_else(|| name.to_owned());
     Ok(Row {
         name: name.chars().take(48).collect(),
         requests: number("requests"),
@@ -222,7 +215,7 @@ mod tests {
             out_paint: Paint::Plain,
             err_paint: Paint::Plain,
         };
-        table(&rows(&summary, By::Model).unwrap(), By::Model, &mut terminal).unwrap();
+        table(&rows(&summary).unwrap(), By::Model, &mut terminal).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "model      requests  failed   input  output       cost\n\

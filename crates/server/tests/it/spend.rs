@@ -101,6 +101,9 @@ async fn rows_are_filtered_sorted_paged_and_private() {
     assert_eq!(own.json()["total"], 3);
     let sums = look(&gate, "/spend/summary?by=model").await.json();
     assert_eq!(sums["data"].as_array().unwrap().len(), 2, "{sums}");
+    let days = look(&gate, "/spend/summary?by=day").await.json();
+    let day = days["data"][0]["name"].as_str().unwrap().to_owned();
+    assert!(day.len() == 10 && day.starts_with("20"), "{days}");
     let bad = look(&gate, "/spend/logs/v2?start_date=yesterday").await;
     crate::gate::assert_refused(&bad, 400, "invalid_request");
 }
