@@ -49,7 +49,7 @@ pub struct KeyRow {
     pub user_id: Option<String>,
     /// Which team's it is.
     pub team_id: Option<String>,
-    /// Refused for now.
+    /// Refused until it is unblocked.
     pub blocked: bool,
     /// When it was made.
     pub created_us: i64,
