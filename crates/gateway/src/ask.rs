@@ -42,7 +42,7 @@ pub async fn read<B>(snapshot: &Snapshot, incoming: Incoming<B>, now: Now) -> Re
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Incoming { operation, surface, headers, body, .. } = incoming;
+    let Incoming { operation, surface, named, headers, body, .. } = incoming;
     let headers = &headers;
     let general = &snapshot.general;
     let body = read_capped(body, headers, general.max_body_bytes, general.body_idle).await?;
@@ -51,6 +51,9 @@ where
         why.param = error.param;
         why
     })?;
+    if let Some(named) = named {
+        (peek.model, peek.stream) = (named.model, named.stream);
+    }
     // Most requests have none of LiteLLM's own headers: one look spares many.
     let litellm = headers.keys().any(|name| name.as_str().starts_with("x-litellm-"));
     if litellm {
@@ -97,8 +100,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn travelling(surface: Dialect, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let names: &[&str] = match surface {
-        Dialect::Openai => &OPENAI_HEADERS,
+        Dialect::Openai | Dialect::Responses => &OPENAI_HEADERS,
         Dialect::Anthropic => &ANTHROPIC_HEADERS,
+        _ => &[],
     };
     headers
         .iter()

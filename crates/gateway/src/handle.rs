@@ -28,12 +28,23 @@ pub struct Incoming<B> {
     pub operation: Operation,
     /// How the client spells it.
     pub surface: Dialect,
+    /// What its path says of the model, where the dialect has it there.
+    pub named: Option<Named>,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body, not read yet.
     pub body: B,
     /// Who sent it.
     pub ip: Option<std::net::IpAddr>,
+}
+
+/// What a path says of a request: see [`tollgate_wire::matrix::Named`].
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
 }
 
 /// The answer to a request, whatever happens. A panic is one request's misfortune, not its

@@ -26,4 +26,7 @@ mod core;
 pub use core::{Core, Gateway, Snapshot};
 pub use now::Now;
 pub use tollgate_router::{HealthMap, Tls};
-pub use tollgate_wire::{Refusal, RefusalKind, catalogue, matrix::surface};
+pub use tollgate_wire::{
+    Refusal, RefusalKind, catalogue,
+    matrix::{Route, surface},
+};

@@ -43,7 +43,7 @@ pub(crate) fn of(
 
 /// The client's own dialect where the provider speaks it, so that bytes pass.
 fn dialect(provider: &Provider, operation: Operation, model: &str) -> Result<Dialect, Error> {
-    let can = |dialect: &&Dialect| tollgate_wire::matrix::upstream(operation, **dialect).is_some();
+    let can = |dialect: &&Dialect| tollgate_wire::matrix::has(operation, **dialect);
     let spoken = provider.speaks.keys().filter(can).min_by_key(|it| **it != Dialect::Openai);
     if let Some(dialect) = spoken.filter(|_| provider.ops.contains(&operation)) {
         return Ok(*dialect);

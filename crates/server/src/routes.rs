@@ -11,8 +11,8 @@ use hyper::body::Incoming as HyperBody;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tollgate_gateway::{
-    Core, Now,
-    handle::{self, Incoming},
+    Core, Now, Route,
+    handle::{self, Incoming, Named},
     reply::OutBody,
     surface,
 };
@@ -54,13 +54,14 @@ impl Service {
             _ => None,
         };
         match (hot, &self.core) {
-            (Some((operation, dialect)), Some(core)) => {
+            (Some(route), Some(core)) => {
                 let now = Now::read();
                 let id = now.request_id();
+                let Route { operation, surface, named } = route;
+                let named = named.map(|it| Named { model: it.model.into(), stream: it.stream });
                 let (head, body) = request.into_parts();
-                let ip = Some(peer.ip());
-                let incoming =
-                    Incoming { id, operation, surface: dialect, headers: head.headers, body, ip };
+                let (headers, ip) = (head.headers, Some(peer.ip()));
+                let incoming = Incoming { id, operation, surface, named, headers, body, ip };
                 let out = handle::answer(core, incoming, now).await;
                 Ok(out.map(Out::Hot))
             }

@@ -1,5 +1,7 @@
 //! Operations × dialects: which surface is served where, and which upstream is called where.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// What is wanted.
@@ -20,6 +22,18 @@ pub enum Dialect {
     Openai,
     /// Anthropic's messages.
     Anthropic,
+    /// OpenAI's responses.
+    Responses,
+    /// OpenAI's completions, as they were before chat: a prompt in, text out. Clients only.
+    Completions,
+    /// Google's `generateContent`, at Google AI Studio and at Vertex AI.
+    Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+    /// Cohere's v2 API.
+    Cohere,
+    /// Ollama's own API.
+    Ollama,
 }
 
 impl Operation {
@@ -33,34 +47,86 @@ impl Operation {
 }
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: [Dialect; 8] = [
+        Dialect::Openai,
+        Dialect::Anthropic,
+        Dialect::Responses,
+        Dialect::Completions,
+        Dialect::Gemini,
+        Dialect::Bedrock,
+        Dialect::Cohere,
+        Dialect::Ollama,
+    ];
+
     /// The name in configuration, logs and usage rows.
     pub const fn name(self) -> &'static str {
         match self {
             Dialect::Openai => "openai",
             Dialect::Anthropic => "anthropic",
+            Dialect::Responses => "responses",
+            Dialect::Completions => "completions",
+            Dialect::Gemini => "gemini",
+            Dialect::Bedrock => "bedrock",
+            Dialect::Cohere => "cohere",
+            Dialect::Ollama => "ollama",
         }
     }
+}
+
+/// What a client's path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route<'a> {
+    /// What is wanted.
+    pub operation: Operation,
+    /// How the client spells it.
+    pub surface: Dialect,
+    /// What the path itself says of the request, where the dialect has it there and not in the
+    /// body.
+    pub named: Option<Named<'a>>,
+}
+
+/// What a path says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// The model asked for.
+    pub model: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
 }
 
 /// What a client's path means, or `None` if no hot route has it. LiteLLM serves each path with and
 /// without `/v1`.
-pub fn surface(path: &str) -> Option<(Operation, Dialect)> {
-    match path {
-        "/v1/chat/completions" | "/chat/completions" => Some((Operation::Chat, Dialect::Openai)),
+pub fn surface(path: &str) -> Option<Route<'_>> {
+    let (operation, surface) = match path {
+        "/v1/chat/completions" | "/chat/completions" => (Operation::Chat, Dialect::Openai),
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
-            Some((Operation::Chat, Dialect::Anthropic))
+            (Operation::Chat, Dialect::Anthropic)
         }
-        "/v1/embeddings" | "/embeddings" => Some((Operation::Embeddings, Dialect::Openai)),
-        _ => None,
-    }
+        "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
+        _ => return None,
+    };
+    Some(Route { operation, surface, named: None })
 }
 
-/// The path below a provider's base URL, or `None` where the dialect has no such operation.
-pub const fn upstream(operation: Operation, dialect: Dialect) -> Option<&'static str> {
-    match (operation, dialect) {
-        (Operation::Chat, Dialect::Openai) => Some("/chat/completions"),
-        (Operation::Chat, Dialect::Anthropic) => Some("/messages"),
-        (Operation::Embeddings, Dialect::Openai) => Some("/embeddings"),
-        (Operation::Embeddings, Dialect::Anthropic) => None,
-    }
+/// The path below a provider's base URL, its query included, or `None` where the dialect has no
+/// such operation. `model` is the provider's name for it.
+pub fn upstream(
+    operation: Operation,
+    dialect: Dialect,
+    model: &str,
+    stream: bool,
+) -> Option<Cow<'static, str>> {
+    let _ = (model, stream);
+    Some(match (operation, dialect) {
+        (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
+        (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
+        (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
+        _ => return None,
+    })
+}
+
+/// Whether a provider of this dialect can be asked for this operation.
+pub fn has(operation: Operation, dialect: Dialect) -> bool {
+    upstream(operation, dialect, "m", false).is_some()
 }

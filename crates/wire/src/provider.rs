@@ -49,6 +49,8 @@ pub enum Auth {
     XApiKey,
     /// `api-key: <key>`
     ApiKey,
+    /// `x-goog-api-key: <key>`
+    XGoogApiKey,
     /// No credential is sent.
     None,
 }
@@ -83,6 +85,9 @@ pub fn auth_headers(
         Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
         Auth::XApiKey => (http::HeaderName::from_static("x-api-key"), key.expose().to_owned()),
         Auth::ApiKey => (http::HeaderName::from_static("api-key"), key.expose().to_owned()),
+        Auth::XGoogApiKey => {
+            (http::HeaderName::from_static("x-goog-api-key"), key.expose().to_owned())
+        }
         Auth::None => return None,
     };
     let mut value = http::HeaderValue::try_from(text).ok()?;

@@ -216,16 +216,16 @@ pub(super) fn checked(text: &str, provider: &Provider) -> Result<String, &'stati
     }
     let base = text.trim_end_matches('/');
     Ok(match main_dialect(provider) {
-        Dialect::Openai => ["/chat/completions", "/embeddings"]
-            .iter()
-            .find_map(|end| base.strip_suffix(end))
-            .unwrap_or(base)
-            .to_owned(),
         // LiteLLM appends `/v1/messages` to what does not end so.
         Dialect::Anthropic => {
             let base = base.strip_suffix("/messages").unwrap_or(base);
             if base.ends_with("/v1") { base.to_owned() } else { format!("{base}/v1") }
         }
+        _ => ["/chat/completions", "/embeddings"]
+            .iter()
+            .find_map(|end| base.strip_suffix(end))
+            .unwrap_or(base)
+            .to_owned(),
     })
 }
 

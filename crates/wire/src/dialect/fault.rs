@@ -64,7 +64,7 @@ pub(super) struct Complaint {
 }
 
 /// The fault that an answer with an error status means.
-pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Fault {
+pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
     let complaint = complaint(body);
     let mut fault = complaint.into_fault(Some(status.as_u16()));
     fault.retry_after_ms = retry_after_ms(headers);

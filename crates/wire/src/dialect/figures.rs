@@ -35,8 +35,8 @@ impl Figures {
         let text = text.get(span.clone()).unwrap_or_default();
         let mut scan = Scan::new(text);
         let read = match dialect {
-            Dialect::Openai => self.openai(&mut scan, text),
             Dialect::Anthropic => self.anthropic(&mut scan, text),
+            _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
     }
@@ -72,7 +72,7 @@ impl Figures {
                 let cached = cache_read.saturating_add(cache_write).saturating_add(cache_write_1h);
                 input = input.map(|n| n.saturating_add(cached));
             }
-            Dialect::Openai => {
+            _ => {
                 // xAI and Gemini leave reasoning out of `completion_tokens`, not out of the total.
                 if let (Some(sent), Some(answered), Some(total)) = (input, output, self.total) {
                     let hidden = total.saturating_sub(sent.saturating_add(answered));

@@ -68,36 +68,36 @@ pub trait Encode: Send {
     fn end(&mut self, out: &mut BytesMut);
 }
 
-/// The client's side of a dialect.
-pub fn surface(dialect: Dialect) -> &'static dyn Surface {
-    match dialect {
+/// The client's side of a dialect of chat, if clients may speak it to us.
+pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
+    Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
-    }
+        _ => return None,
+    })
 }
 
-/// The provider's side of a dialect.
-pub fn upstream(dialect: Dialect) -> &'static dyn Upstream {
-    match dialect {
+/// The provider's side of a dialect of chat, if we may speak it to providers.
+pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
+    Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
-    }
+        _ => return None,
+    })
 }
 
 /// An error of ours as a JSON body in `surface`'s spelling.
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
-        Dialect::Openai => openai::refusal(why),
         Dialect::Anthropic => anthropic::refusal(why),
+        _ => openai::refusal(why),
     }
 }
 
 /// What an upstream's error answer means. One reader for all dialects: aggregators answer one
 /// dialect's requests with another's errors.
-pub fn fault(upstream: Dialect, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-    match upstream {
-        Dialect::Openai | Dialect::Anthropic => fault::read(status, headers, &body),
-    }
+pub fn fault(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
+    fault::read(status, headers, body)
 }
 
 /// What an error object inside a stream, or in an answer with status 200, means.
@@ -108,8 +108,8 @@ pub fn fault_inside(body: &[u8]) -> Fault {
 /// A broken stream's last words in `surface`'s spelling.
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
-        Dialect::Openai => openai::broken(why, out),
         Dialect::Anthropic => anthropic::broken(why, out),
+        _ => openai::broken(why, out),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,
-    dialect::{self, Decode, Encode, fault::says_something},
+    dialect::{self, Decode, Encode, Surface, Upstream, fault::says_something},
     fault::{Fault, FaultKind},
     op::chat::{Delta, Event, Part, Reason, Response},
     refusal::Refusal,
@@ -109,6 +109,14 @@ impl Bridge {
         }
     }
 
+    fn client(&self) -> Result<&'static dyn Surface, Malformed> {
+        dialect::surface(self.surface).ok_or_else(|| no_chat(self.surface))
+    }
+
+    fn provider(&self) -> Result<&'static dyn Upstream, Malformed> {
+        dialect::upstream(self.upstream).ok_or_else(|| no_chat(self.upstream))
+    }
+
     /// Hands what was decoded to the client's side, and closes it once the upstream is done.
     fn pass(&mut self, stream: &mut Stream, out: &mut BytesMut) {
         let before = out.len();
@@ -167,16 +175,17 @@ impl Bridge {
 
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
-        let path = head::path(self.operation, self.upstream, to)?;
-        let ask = dialect::surface(self.surface).read(payload)?;
+        let (surface, upstream) = (self.client()?, self.provider()?);
+        let ask = surface.read(payload)?;
+        let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
-        let body = dialect::upstream(self.upstream).write(&ask, to, &mut self.dropped)?;
+        let body = upstream.write(&ask, to, &mut self.dropped)?;
         self.received_s = (payload.received_s > 0).then_some(payload.received_s);
         self.prompt_bytes = payload.body.len() as u64;
         if ask.stream {
             self.stream = Some(Stream {
-                decoder: dialect::upstream(self.upstream).decoder(),
-                encoder: dialect::surface(self.surface).encoder(&ask),
+                decoder: upstream.decoder(),
+                encoder: surface.encoder(&ask),
                 head: Vec::new(),
                 events: Vec::new(),
                 ended: false,
@@ -189,7 +198,7 @@ impl Exchange for Bridge {
     }
 
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
-        let mut reply = dialect::upstream(self.upstream).read(&body)?;
+        let mut reply = self.provider()?.read(&body)?;
         reply.model = self.shown_model.to_string();
         reply.created = reply.created.or(self.received_s);
         self.count(&reply);
@@ -199,7 +208,7 @@ impl Exchange for Bridge {
         self.finish = first.and_then(|choice| choice.finish.as_ref()).map(|f| f.reason);
         self.usage = reply.usage;
         reply.usage = Some(self.usage());
-        Ok(dialect::surface(self.surface).write(&reply))
+        Ok(self.client()?.write(&reply))
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {
@@ -258,12 +267,16 @@ impl Exchange for Bridge {
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        dialect::fault(self.upstream, status, headers, body)
+        dialect::fault(status, headers, &body)
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {
         dialect::broken(self.surface, why, out);
     }
+}
+
+fn no_chat(dialect: Dialect) -> Malformed {
+    Malformed::new(format!("{} is not a dialect of chat on this side", dialect.name()))
 }
 
 fn not_asked() -> Fault {

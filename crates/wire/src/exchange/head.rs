@@ -16,16 +16,16 @@ pub(super) fn path(
     operation: Operation,
     dialect: Dialect,
     to: &Target,
+    streamed: bool,
 ) -> Result<String, Unsupported> {
-    let Some(path) = matrix::upstream(operation, dialect) else {
+    let Some(path) = matrix::upstream(operation, dialect, &to.model, streamed) else {
         return Err(Unsupported {
             param: operation.name().to_owned(),
             model: to.model.to_string(),
             why: format!("{} has no such operation", dialect.name()),
         });
     };
-    let below = to.provider.speaks.get(&dialect).map_or("", String::as_str);
-    Ok([base_path(&to.base), below, path].concat())
+    Ok([base_path(&to.base), &path].concat())
 }
 
 /// The headers of a call, the credential's included. `own` are the client's that travel on: none

@@ -141,7 +141,7 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    if surface == to.dialect {
+    if surface == to.dialect && relay::Relay::serves(surface) {
         Box::new(relay::Relay::new(operation, surface, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))

@@ -46,6 +46,11 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// Whether there is a relay for this dialect: elsewhere a bridge goes between equals, too.
+    pub const fn serves(dialect: Dialect) -> bool {
+        matches!(dialect, Dialect::Openai | Dialect::Anthropic)
+    }
+
     /// `shown_model` is the model name that the client is to see.
     pub fn new(operation: Operation, dialect: Dialect, shown_model: &str) -> Self {
         Relay {
@@ -117,7 +122,7 @@ impl Relay {
 impl Exchange for Relay {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let streamed = self.operation == Operation::Chat && payload.peek.stream;
-        let path = head::path(self.operation, self.dialect, to)?;
+        let path = head::path(self.operation, self.dialect, to, streamed)?;
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);
         let mut edits = Edits::new(&payload.body, &payload.peek);
         edits.model(to);
@@ -141,8 +146,8 @@ impl Exchange for Relay {
             return Err(Malformed::new(format!("the upstream answered with an error: {message}")));
         }
         let (field, there) = match (self.operation, self.dialect) {
-            (Operation::Chat, Dialect::Openai) => ("choices", facts.content.is_some()),
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
+            (Operation::Chat, _) => ("choices", facts.content.is_some()),
             (Operation::Embeddings, _) => ("data", facts.data),
         };
         if !there {
@@ -186,8 +191,10 @@ impl Exchange for Relay {
         }
         self.ear.done = true;
         out.extend_from_slice(match self.dialect {
-            Dialect::Openai => b"data: [DONE]\n\n",
-            Dialect::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+            Dialect::Anthropic => {
+                b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
+            }
+            _ => b"data: [DONE]\n\n",
         });
         Ok(())
     }
@@ -213,7 +220,7 @@ impl Exchange for Relay {
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        crate::dialect::fault(self.dialect, status, headers, body)
+        crate::dialect::fault(status, headers, &body)
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {

@@ -1,16 +1,34 @@
-//! `fixtures/chat/<case>/request.<surface>.json · upstream.<dialect>.{json,sse}`
+//! `fixtures/chat/<case>/request.<surface>.json · upstream.<dialect>.{json,sse,ndjson,bin}`
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use tollgate_wire::{
     Card, Dialect, Exchange, Operation, Provider, Secret, Target,
+    dialect::{surface, upstream},
     exchange::{Payload, bridge::Bridge},
     peek::peek,
     provider::Auth,
 };
 
-pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Openai, Dialect::Anthropic];
+/// What clients may speak to us.
+pub(crate) fn surfaces() -> impl Iterator<Item = Dialect> + Clone {
+    Dialect::ALL.into_iter().filter(|dialect| surface(*dialect).is_some())
+}
+
+/// What we may speak to providers.
+pub(crate) fn upstreams() -> impl Iterator<Item = Dialect> + Clone {
+    Dialect::ALL.into_iter().filter(|dialect| upstream(*dialect).is_some())
+}
+
+/// The smallest request of a surface.
+pub(crate) fn plain(_surface: Dialect, stream: bool) -> Bytes {
+    let plain = format!(
+        r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
+    );
+    plain.into()
+}
+
 pub(crate) const SHOWN: &str = "shown-model";
 
 /// One folder.
@@ -26,13 +44,10 @@ impl Case {
     }
 
     pub(crate) fn request_or_plain(&self, surface: Dialect, stream: bool) -> Bytes {
-        let plain = format!(
-            r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
-        );
         let own = self
             .request(surface)
             .filter(|body| peeked(surface, body.clone()).peek.stream == stream);
-        own.unwrap_or_else(|| plain.into())
+        own.unwrap_or_else(|| plain(surface, stream))
     }
 
     pub(crate) fn reply(&self, upstream: Dialect) -> Option<Bytes> {
@@ -40,7 +55,8 @@ impl Case {
     }
 
     pub(crate) fn stream(&self, upstream: Dialect) -> Option<Bytes> {
-        self.file(&format!("upstream.{}.sse", upstream.name()))
+        let file = |end: &str| self.file(&format!("upstream.{}.{end}", upstream.name()));
+        ["sse", "ndjson", "bin"].into_iter().find_map(file)
     }
 
     fn file(&self, name: &str) -> Option<Bytes> {
@@ -81,8 +97,8 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         key_env: Vec::new(),
         url_env: Vec::new(),
         auth: match dialect {
-            Dialect::Openai => Auth::Bearer,
             Dialect::Anthropic => Auth::XApiKey,
+            _ => Auth::Bearer,
         },
         speaks: [(dialect, String::new())].into(),
         ops: vec![Operation::Chat],

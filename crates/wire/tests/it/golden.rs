@@ -7,7 +7,7 @@ use serde_json::Value;
 use tollgate_wire::{CannotAsk, Dialect, Exchange};
 
 use crate::fixtures::{
-    Case, DIALECTS, bridge, called, cases, concat, dropping, peeked, streamed, target,
+    Case, bridge, called, cases, concat, dropping, peeked, streamed, surfaces, target, upstreams,
 };
 
 fn pretty(json: &[u8]) -> String {
@@ -67,8 +67,8 @@ fn snapshot(case: &Case, surface: Dialect, upstream: Dialect) -> String {
 #[test]
 fn every_case_through_every_pair() {
     for case in cases() {
-        for surface in DIALECTS {
-            for upstream in DIALECTS {
+        for surface in surfaces() {
+            for upstream in upstreams() {
                 let text = snapshot(&case, surface, upstream);
                 if !text.is_empty() {
                     let name = format!("{}@{}-{}", case.name, surface.name(), upstream.name());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tollgate_wire::{Dialect, Exchange};
 
-use crate::fixtures::{DIALECTS, SHOWN, called, cases, peeked, streamed};
+use crate::fixtures::{SHOWN, called, cases, peeked, streamed, surfaces, upstreams};
 
 /// The data of each event of a stream that is complete.
 fn events(text: &str) -> Vec<(Option<&str>, &str)> {
@@ -105,9 +105,9 @@ fn openai(text: &str, include_usage: bool) {
 fn streams_are_as_the_sdks_expect() {
     let mut checked = 0;
     for case in cases() {
-        for upstream in DIALECTS {
+        for upstream in upstreams() {
             let Some(body) = case.stream(upstream) else { continue };
-            for surface in DIALECTS {
+            for surface in surfaces() {
                 let request = case.request_or_plain(surface, true);
                 let include_usage = peeked(surface, request.clone()).peek.include_usage;
                 let mut exchange = called(surface, upstream, request);
@@ -119,6 +119,7 @@ fn streams_are_as_the_sdks_expect() {
                 match surface {
                     Dialect::Openai => openai(&text, include_usage),
                     Dialect::Anthropic => anthropic(&text),
+                    other => panic!("{} needs a check here", other.name()),
                 }
                 checked += 1;
             }

@@ -170,8 +170,7 @@ pub(super) fn write(list: &mut List<'_>, block: &Block, native: bool) {
             marks(o);
         }),
         Part::Other { dialect: Dialect::Anthropic, raw } => list.raw(raw.get()),
-        Part::Other { dialect: Dialect::Openai, .. } => {}
-        Part::Audio { .. } | Part::OtherCall { .. } => {}
+        Part::Other { .. } | Part::Audio { .. } | Part::OtherCall { .. } => {}
     }
 }
 

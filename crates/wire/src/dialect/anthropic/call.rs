@@ -157,10 +157,6 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
     let mut tools = Vec::new();
     for (index, tool) in ask.tools.iter().enumerate() {
         match tool {
-            Tool::Other { dialect: Dialect::Openai, kind, .. } => {
-                let why = format!("anthropic has no tools of type `{kind}`");
-                sieve.refuse(&format!("tools[{index}]"), &why)?;
-            }
             Tool::Function(function) => {
                 if !native {
                     for (name, _) in &function.extra {
@@ -170,6 +166,10 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
                 tools.push(tool);
             }
             Tool::Other { dialect: Dialect::Anthropic, .. } => tools.push(tool),
+            Tool::Other { kind, .. } => {
+                let why = format!("anthropic has no tools of type `{kind}`");
+                sieve.refuse(&format!("tools[{index}]"), &why)?;
+            }
         }
     }
     let any = !tools.is_empty();
@@ -221,7 +221,7 @@ fn tool_choice(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<
             body.raw("tool_choice", raw);
             return Ok(());
         }
-        Some(ToolChoice::Other { dialect: Dialect::Openai, .. }) => {
+        Some(ToolChoice::Other { .. }) => {
             return sieve.refuse("tool_choice", "anthropic has no such choice");
         }
     };
@@ -278,7 +278,7 @@ fn output(
         Some(Format::Other { dialect: Dialect::Anthropic, raw }) => {
             format = Some(raw.get().into());
         }
-        Some(Format::Other { dialect: Dialect::Openai, .. }) => {
+        Some(Format::Other { .. }) => {
             sieve.refuse("response_format", "anthropic has no such format")?;
         }
     }

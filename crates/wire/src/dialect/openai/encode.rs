@@ -145,7 +145,7 @@ impl Encoder {
                 });
                 Kind::Tool(index)
             }
-            Opening::Other { dialect: Dialect::Openai | Dialect::Anthropic, .. } => Kind::Hidden,
+            Opening::Other { .. } => Kind::Hidden,
         };
         self.open.push((choice, part, kind));
     }

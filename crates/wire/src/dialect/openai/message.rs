@@ -350,7 +350,7 @@ fn write_part(list: &mut List<'_>, block: &Block, native: bool) {
             marks(o);
         }),
         Part::Other { dialect: Dialect::Openai, raw } => list.raw(raw.get()),
-        Part::Other { dialect: Dialect::Anthropic, .. } | Part::OtherCall { .. } => {}
+        Part::Other { .. } | Part::OtherCall { .. } => {}
         Part::Thinking { .. } | Part::RedactedThinking(_) => {}
         Part::ToolCall(_) | Part::ToolResult(_) => {}
     }

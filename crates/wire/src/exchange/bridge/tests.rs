@@ -137,7 +137,7 @@ fn a_field_given_twice_is_refused() {
         headers: Vec::new(),
         received_s: 0,
     };
-    let error = dialect::surface(Dialect::Openai).read(&payload).unwrap_err();
+    let error = dialect::surface(Dialect::Openai).unwrap().read(&payload).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("messages[0]"));
     assert!(error.message.contains("none of them given twice"), "{}", error.message);
 }

@@ -79,15 +79,6 @@ impl Ear {
     #[inline]
     pub(super) fn event(&mut self, raw: &[u8], restamp: bool) -> Heard<Verdict> {
         match self.dialect {
-            Dialect::Openai => {
-                if let Some(data) = single_line(raw, b"data: ")
-                    && self.begun
-                    && is_quiet(data)
-                {
-                    self.content.add(data);
-                    return Ok(if restamp { restamp_early(raw, data) } else { Verdict::Pass });
-                }
-            }
             Dialect::Anthropic => {
                 const DELTA: &[u8] = b"event: content_block_delta\ndata: ";
                 if let Some(data) = single_line(raw, DELTA)
@@ -96,6 +87,15 @@ impl Ear {
                 {
                     self.content.add(data);
                     return Ok(Verdict::Pass);
+                }
+            }
+            _ => {
+                if let Some(data) = single_line(raw, b"data: ")
+                    && self.begun
+                    && is_quiet(data)
+                {
+                    self.content.add(data);
+                    return Ok(if restamp { restamp_early(raw, data) } else { Verdict::Pass });
                 }
             }
         }
@@ -175,8 +175,8 @@ impl Ear {
             garbled(&format!("an event of the upstream's stream is no JSON: {flaw}"))
         })?;
         let hide = match self.dialect {
-            Dialect::Openai => self.openai(&facts, data)?,
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
+            _ => self.openai(&facts, data)?,
         };
         if hide {
             return Ok(Verdict::Hide);

@@ -39,8 +39,8 @@ impl Facts {
         let mut first = true;
         while let Some(key) = scan.next_key(&mut first)? {
             match dialect {
-                Dialect::Openai => facts.openai(&key, &mut scan, text)?,
                 Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
+                _ => facts.openai(&key, &mut scan, text)?,
             }
         }
         scan.finish()?;
