@@ -176,7 +176,10 @@ impl Bridge {
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let (surface, upstream) = (self.client()?, self.provider()?);
-        let ask = surface.read(payload)?;
+        let mut ask = surface.read(payload)?;
+        if self.upstream == Dialect::Bedrock {
+            ask.extra.extend(head::betas(&payload.headers));
+        }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
         let body = upstream.write(&ask, to, &mut self.dropped)?;
