@@ -25,6 +25,8 @@ const MAX_ID: usize = 64;
 pub(super) struct Writer {
     pub(super) family: Family,
     names: Names,
+    /// Whether a mark was written last: two in a row mean no more than one.
+    marked: bool,
 }
 
 /// Text that a guardrail is to look at, as LiteLLM's clients mark it.
@@ -50,7 +52,7 @@ pub(super) fn guarded(part: &Part) -> Option<Guarded> {
 
 impl Writer {
     pub(super) fn new(family: Family) -> Self {
-        Writer { family, names: Names::default() }
+        Writer { family, names: Names::default(), marked: false }
     }
 
     /// Whether a part has a place. What has none was refused or named before. Bedrock takes no
@@ -75,6 +77,7 @@ impl Writer {
             return;
         }
         self.write_part(list, block);
+        self.marked = false;
         let within = match &block.part {
             // A result's content has no room for a mark: it goes behind the result.
             Part::ToolResult(result) => result.blocks.iter().find_map(|block| block.cache.as_ref()),
@@ -155,9 +158,16 @@ impl Writer {
         }
     }
 
+    /// Something else was written, or another list begins.
+    pub(super) fn forget_mark(&mut self) {
+        self.marked = false;
+    }
+
     /// Writes `cachePoint`, where the model knows it.
-    pub(super) fn write_mark(&self, list: &mut List<'_>, mark: Option<&CacheMark>) {
-        let Some(mark) = mark.filter(|_| self.family.caches()) else { return };
+    pub(super) fn write_mark(&mut self, list: &mut List<'_>, mark: Option<&CacheMark>) {
+        let wanted = self.family.caches() && !self.marked;
+        let Some(mark) = mark.filter(|_| wanted) else { return };
+        self.marked = true;
         list.object(|o| {
             o.object("cachePoint", |o| {
                 o.text("type", "default");

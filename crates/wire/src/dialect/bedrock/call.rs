@@ -120,7 +120,7 @@ pub(super) fn write(
     inference(ask, to, decided.thinking, &mut sieve, &mut body)?;
     top_k(ask, to, family, &mut sieve, &mut additional)?;
     let asked = tool::Asked { ask, turns: &turns, shape: &shape, grounding };
-    tool::write(asked, &writer, &mut sieve, &mut body, &mut additional)?;
+    tool::write(asked, &mut writer, &mut sieve, &mut body, &mut additional)?;
     let output = matches!(shape, Shape::Told(_)) || decided.effort.is_some();
     if output && !body.has("outputConfig") {
         body.put("outputConfig", |out| {

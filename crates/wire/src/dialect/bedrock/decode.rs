@@ -34,7 +34,7 @@ impl Decode for Decoder {
         frames.push(bytes, |frame| state.frame(frame, out))
     }
 
-    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
+    fn end(&mut self, _out: &mut Vec<Event>) -> Result<(), Fault> {
         let Decoder { frames, state } = self;
         if state.done {
             return Ok(());
@@ -44,7 +44,6 @@ impl Decode for Decoder {
             state.done = true;
             return Ok(());
         }
-        state.close_all(out);
         Err(Fault::new(
             FaultKind::Disconnected,
             "the upstream's stream ended before it was complete",

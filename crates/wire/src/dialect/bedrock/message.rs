@@ -144,6 +144,7 @@ impl<'a> Turns<'a> {
     }
 
     pub(super) fn write_system(&self, writer: &mut Writer, out: &mut BytesMut) {
+        writer.forget_mark();
         json::list(out, |list| {
             self.system.iter().for_each(|block| writer.write(list, block));
             writer.write_mark(list, self.system_mark.as_ref());
@@ -154,6 +155,7 @@ impl<'a> Turns<'a> {
         json::list(out, |list| {
             let last = self.turns.len().saturating_sub(1);
             for (index, turn) in self.turns.iter().enumerate() {
+                writer.forget_mark();
                 list.object(|o| {
                     o.text("role", if turn.user { "user" } else { "assistant" });
                     o.list("content", |list| {

@@ -50,7 +50,7 @@ pub(super) struct Asked<'a> {
 /// Writes `toolConfig`, and what of tools has no place in it.
 pub(super) fn write(
     asked: Asked<'_>,
-    writer: &Writer,
+    writer: &mut Writer,
     sieve: &mut Sieve<'_>,
     body: &mut Body,
     additional: &mut Additional,
@@ -112,9 +112,10 @@ impl Tools<'_> {
             && !self.grounding
     }
 
-    fn write(&self, list: &mut json::List<'_>, writer: &Writer) {
+    fn write(&self, list: &mut json::List<'_>, writer: &mut Writer) {
         for function in &self.functions {
             write_function(list, function, writer.family);
+            writer.forget_mark();
             if writer.family.is_claude() {
                 writer.write_mark(list, function.cache.as_ref());
             }
