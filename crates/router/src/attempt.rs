@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 use tollgate_wire::{
-    CannotAsk, Fault, Operation, Refusal, RefusalKind, Secret, Target, Unsupported,
+    CannotAsk, Fault, FaultKind, Operation, Refusal, RefusalKind, Secret, Target, Unsupported,
     exchange::{self, Exchange, Payload},
 };
 
@@ -267,11 +267,12 @@ async fn call(
         limits.first_byte_ms.min(ask.payload.peek.timeout_ms.unwrap_or(u64::MAX));
     let connect = Duration::from_millis(limits.connect_ms);
     let mut watch = Watch::new(limits, now, deadline);
+    let mut token = None;
     let sent = async {
         if let Some(login) = &target.login {
             let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
             // Boxed: few targets need it, and it would make the future of every request large.
-            Box::pin(sign::sign(desk, login, target, &mut request)).await?;
+            token = Box::pin(sign::sign(desk, login, target, &mut request)).await?;
         }
         ask.client.send(&target.base, request, connect, now).await
     };
@@ -290,7 +291,13 @@ async fn call(
         Ok((answer, status, headers)) => {
             Ok(Called { exchange, target: target.clone(), answer, status, headers })
         }
-        Err(fault) => Err(Trouble::Fault(scrubbed(fault, target.credential.as_ref()))),
+        Err(fault) => {
+            if let (FaultKind::Credential, Some(login)) = (fault.kind, &target.login) {
+                sign::refused(ask.client, login);
+            }
+            let fault = scrubbed(fault, target.credential.as_ref());
+            Err(Trouble::Fault(scrubbed(fault, token.as_ref())))
+        }
     }
 }
 
