@@ -121,6 +121,8 @@ pub fn upstream(
     Some(match (operation, dialect) {
         (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
         (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
+        (Operation::Chat, Dialect::Cohere) => "/chat".into(),
+        (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         _ => return None,
     })

@@ -3,10 +3,12 @@
 
 pub mod anthropic;
 mod body;
+pub mod cohere;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
 mod json;
+pub mod ollama;
 pub mod openai;
 mod sieve;
 
@@ -82,6 +84,8 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Cohere => &cohere::Cohere,
+        Dialect::Ollama => &ollama::Ollama,
         _ => return None,
     })
 }

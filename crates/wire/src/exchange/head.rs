@@ -36,7 +36,11 @@ pub(super) fn headers(
     own: &[(HeaderName, HeaderValue)],
     to: &Target,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let accept = if streamed { "text/event-stream" } else { "application/json" };
+    let accept = match (streamed, dialect) {
+        (false, _) => "application/json",
+        (true, Dialect::Ollama) => "application/x-ndjson",
+        (true, _) => "text/event-stream",
+    };
     let mut headers = Vec::with_capacity(8);
     headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     headers.push((ACCEPT, HeaderValue::from_static(accept)));

@@ -1,3 +1,4 @@
 //! Frames of a stream, whatever is in them.
 
+pub mod lines;
 pub mod sse;

@@ -209,7 +209,7 @@ fn write_call(o: &mut Object<'_>, call: &ToolCall, native: bool) {
 }
 
 /// Arguments as the JSON object that Anthropic wants.
-pub(super) fn input_of(arguments: &str) -> Option<&str> {
+pub(in crate::dialect) fn input_of(arguments: &str) -> Option<&str> {
     let text = arguments.trim();
     if text.is_empty() {
         return Some("{}");

@@ -20,6 +20,7 @@ use crate::{
     target::Target,
 };
 
+pub(super) use block::input_of;
 pub(super) use error::{broken, refusal};
 
 /// The dialect, both sides.
