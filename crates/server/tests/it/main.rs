@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod cohere;
 mod commands;
 mod database;
 mod differential;
@@ -21,6 +22,7 @@ mod gate;
 mod keys;
 mod kill;
 mod lifecycle;
+mod ollama;
 mod postgres;
 mod proxy;
 mod refusals;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic,
     body::{Ending, Paced, Watch},
-    embeddings, lock, openai,
+    cohere, embeddings, lock, ollama, openai,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
     said::{Said, say},
@@ -30,12 +30,28 @@ const APERTIS: &str = "/apertis";
 enum Spelling {
     OpenAi,
     Anthropic,
+    Cohere,
+    Ollama,
 }
 
-/// A checked request of either dialect.
+impl Spelling {
+    /// Of the API that has this path.
+    fn of(path: &str) -> Self {
+        match path {
+            "/v2/chat" | "/v2/embed" => Spelling::Cohere,
+            path if path.starts_with("/api/") => Spelling::Ollama,
+            path if path.starts_with("/messages") => Spelling::Anthropic,
+            _ => Spelling::OpenAi,
+        }
+    }
+}
+
+/// A checked request of any dialect.
 enum Ask {
     OpenAi(openai::Ask),
     Anthropic(anthropic::Ask),
+    Cohere(cohere::Ask),
+    Ollama(ollama::Ask),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -62,11 +78,10 @@ pub(super) async fn respond(
     lock(&shared.requests).push(recorded.clone());
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let spelling =
-        if path.starts_with("/messages") { Spelling::Anthropic } else { Spelling::OpenAi };
+    let spelling = Spelling::of(path);
     let outcome = match (&recorded.method, path) {
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
-        (&Method::POST, _) => ask(&shared, path, &recorded, spelling),
+        (&Method::POST, _) => ask(&shared, path, &recorded, spelling, serial),
         _ => Err(Refuse::new(405, "Not allowed to use this method on this path.")),
     };
     match outcome {
@@ -126,7 +141,7 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     };
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = match spelling {
-        Spelling::OpenAi => bearer,
+        Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
     };
@@ -137,6 +152,11 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     };
     match (right, spelling, key) {
         (true, ..) => Ok(()),
+        // A server of one's own asks for no key.
+        (false, Spelling::Ollama, None) if lock(&shared.key).is_none() => Ok(()),
+        (false, Spelling::Ollama, _) => Err(Refuse::new(401, "unauthorized")),
+        (false, Spelling::Cohere, None) => Err(Refuse::new(401, "no api key supplied")),
+        (false, Spelling::Cohere, Some(_)) => Err(Refuse::new(401, "invalid api token")),
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
         (false, Spelling::OpenAi, None) => Err(Refuse::new(401, "You didn't provide an API key.")),
@@ -171,6 +191,7 @@ fn ask(
     path: &str,
     recorded: &Recorded,
     spelling: Spelling,
+    serial: u64,
 ) -> Result<Outcome, Refuse> {
     authorise(shared, recorded, spelling)?;
     if spelling == Spelling::Anthropic && recorded.header("anthropic-version").is_empty() {
@@ -188,6 +209,16 @@ fn ask(
             let (model, answer) = embeddings::answer(&body)?;
             Ask::Embeddings(model, answer)
         }
+        "/v2/chat" => Ask::Cohere(cohere::check(&body)?),
+        "/v2/embed" => {
+            let (model, answer) = cohere::embed(&body, serial)?;
+            Ask::Embeddings(model, answer)
+        }
+        "/api/chat" => Ask::Ollama(ollama::check(&body)?),
+        "/api/embed" => {
+            let (model, answer) = ollama::embed(&body)?;
+            Ask::Embeddings(model, answer)
+        }
         "/messages" => Ask::Anthropic(anthropic::check::check(&body, false)?),
         "/messages/count_tokens" => {
             let ask = anthropic::check::check(&body, true)?;
@@ -198,6 +229,8 @@ fn ask(
     let model = match &ask {
         Ask::OpenAi(ask) => &ask.model,
         Ask::Anthropic(ask) => &ask.model,
+        Ask::Cohere(ask) => &ask.model,
+        Ask::Ollama(ask) => &ask.model,
         Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
@@ -217,6 +250,13 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
             )
         },
         Spelling::Anthropic => Refuse::new(404, format!("model: {model}")),
+        Spelling::Cohere => Refuse::new(
+            404,
+            format!(
+                "model '{model}' not found, make sure the correct model ID was used and that you have access to the model."
+            ),
+        ),
+        Spelling::Ollama => Refuse::new(404, format!("model '{model}' not found")),
     }
 }
 
@@ -253,7 +293,9 @@ async fn perform(
             (200, content_type.to_owned(), frames)
         }
     };
-    let chunked = content_type.starts_with("text/event-stream");
+    let chunked = ["text/event-stream", "application/x-ndjson"]
+        .iter()
+        .any(|streamed| content_type.starts_with(streamed));
     let declared = (!chunked).then(|| frames.iter().map(|f| f.len() as u64).sum());
     let (frames, ending) = shorten(frames, &reply);
     let body = Paced::new(frames, declared, reply.gap, ending, watch);
@@ -276,6 +318,15 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (SSE, anthropic::events(&said(&ask.prompt), ask, reply, serial))
         }
         Ask::Anthropic(ask) => whole(anthropic::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Cohere(ask) if ask.stream => {
+            (SSE, cohere::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Cohere(ask) => whole(cohere::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Ollama(ask) if ask.stream => {
+            const LINES: &str = "application/x-ndjson";
+            (LINES, ollama::lines(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Ollama(ask) => whole(ollama::whole(&said(&ask.prompt), ask, reply, serial)),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }
@@ -328,6 +379,8 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
     let body = match spelling {
         Spelling::OpenAi => openai::error(refuse),
         Spelling::Anthropic => anthropic::error(refuse, serial),
+        Spelling::Cohere => cohere::error(refuse, serial),
+        Spelling::Ollama => ollama::error(refuse),
     };
     json_answer(refuse.status, &body, watch)
 }
