@@ -7,11 +7,15 @@
 //! credential 401, a wrong type 400, each in the envelope of the API that was asked. The same again
 //! below `/apertis`, where messages take a bearer key, as Apertis' do.
 //!
+//! `/model/{model}/converse` and `/converse-stream` are Amazon Bedrock's: every signature is made
+//! again and compared, and `/sts/`, `/container/keys` and `/latest/…` hand out keys to sign with.
+//!
 //! The answer to a request is, in this order: the next reply queued by
 //! [`ScriptedUpstream::script`]; what the model's name asks for after its first `+`
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
 
 mod anthropic;
+mod bedrock;
 mod body;
 mod cohere;
 mod embeddings;
