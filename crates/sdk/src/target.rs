@@ -125,6 +125,7 @@ fn gateway(url: &str, key: &Secret, options: &Options, model: &str) -> Target {
         ops: vec![Operation::Chat, Operation::Embeddings],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: model.into(),

@@ -16,6 +16,7 @@ pub mod login;
 pub mod matrix;
 pub mod op;
 pub mod peek;
+pub mod place;
 pub mod provider;
 pub mod refusal;
 pub mod secret;
