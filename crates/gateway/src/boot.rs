@@ -76,7 +76,7 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
         in_flight: (0..cores).map(|_| InFlight::default()).collect(),
         store,
         recorder,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(cores),
         generated_master_key,
         ready: true.into(),
         cold: tokio::runtime::Handle::current(),

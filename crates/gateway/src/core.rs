@@ -126,6 +126,11 @@ impl Core {
         }
     }
 
+    /// Counts a request that is over.
+    pub(crate) fn count(&self, row: &UsageRow) {
+        self.gw.metrics.count(self.index, row);
+    }
+
     /// Writes a usage row down, durably against the death of this process, before it returns.
     pub(crate) fn write(&self, row: UsageRow) -> std::io::Result<()> {
         let mut pen = match self.pen.lock() {

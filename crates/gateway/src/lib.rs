@@ -20,6 +20,7 @@ pub mod reply;
 pub mod route;
 pub mod settle;
 pub mod tab;
+mod tally;
 
 mod core;
 

@@ -75,7 +75,7 @@ pub fn settle(core: &Core, draft: &mut Draft, hold: &mut Hold, outcome: Outcome,
     row.outcome = outcome;
     let tokens = row.input.saturating_add(row.output);
     hold.post(tokens, row.cost.unwrap_or(Nano(0)));
-    core.gw.metrics.count(row);
+    core.count(row);
     // On a full disk, the room that is left is for the rows of requests that cost something.
     if outcome == Outcome::Refused && !core.can_write(now) {
         return;
