@@ -59,6 +59,7 @@ pub(crate) fn target(id: &str, dialect: Dialect, model: &str) -> Target {
         dialect,
         base: "http://upstream.test/v1".into(),
         credential: None,
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

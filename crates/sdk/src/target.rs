@@ -30,6 +30,7 @@ pub(crate) fn of(
     Ok(Target {
         id: model.into(),
         credential: credential(settings, options, &provider, model)?,
+        login: None,
         model: name.into(),
         dialect,
         base: format!("{}{below}", base.trim_end_matches('/')).into(),
@@ -132,6 +133,7 @@ fn gateway(url: &str, key: &Secret, options: &Options, model: &str) -> Target {
         dialect: Dialect::Openai,
         base: base.into(),
         credential: Some(options.api_key.clone().unwrap_or_else(|| key.clone())),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: options.headers.clone(),

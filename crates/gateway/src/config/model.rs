@@ -252,6 +252,7 @@ fn made(
             dialect,
             base: format!("{base}{prefix}").into(),
             credential: credential.clone(),
+            login: None,
             card: card.clone(),
             defaults: defaults.clone(),
             headers,

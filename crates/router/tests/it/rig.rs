@@ -48,6 +48,7 @@ pub(crate) fn member(id: &str, base: &str) -> Member {
         dialect: Dialect::Openai,
         base: base.into(),
         credential: Some(Secret::new(KEY)),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

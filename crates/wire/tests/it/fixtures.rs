@@ -112,6 +112,7 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         dialect,
         base: "https://api.test/v1".into(),
         credential: Some(Secret::new("sk-secret")),
+        login: None,
         card: Some(Arc::new(Card { max_output: Some(8192), ..Card::default() })),
         defaults: Vec::new(),
         headers: Vec::new(),

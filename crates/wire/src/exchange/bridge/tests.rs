@@ -25,6 +25,7 @@ fn target(dialect: Dialect) -> Target {
         dialect,
         base: "https://api.test/v1".into(),
         credential: Some(Secret::new("sk-secret")),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),
