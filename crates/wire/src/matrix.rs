@@ -117,13 +117,30 @@ pub fn upstream(
     model: &str,
     stream: bool,
 ) -> Option<Cow<'static, str>> {
-    let _ = (model, stream);
     Some(match (operation, dialect) {
         (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
         (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
+        (Operation::Chat, Dialect::Bedrock) => {
+            let action = if stream { "converse-stream" } else { "converse" };
+            format!("/model/{}/{action}", encoded(model)).into()
+        }
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         _ => return None,
     })
+}
+
+/// A name as one segment of a path: all but letters, digits and `-._~` as `%XX`, slashes and colons
+/// included.
+fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Whether a provider of this dialect can be asked for this operation.

@@ -58,6 +58,12 @@ impl Body {
         for (name, value) in &to.defaults {
             self.default(name, value.clone());
         }
+        self.patched(to)
+    }
+
+    /// Applies the provider's patches, and writes it all down. For dialects in which the target's
+    /// defaults are no top-level fields.
+    pub(super) fn patched(mut self, to: &Target) -> Bytes {
         for patch in &to.provider.patch {
             self.patch(patch);
         }

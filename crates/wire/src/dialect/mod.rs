@@ -2,6 +2,7 @@
 //! provider's side), or both.
 
 pub mod anthropic;
+pub mod bedrock;
 mod body;
 pub(crate) mod fault;
 mod fields;
@@ -82,6 +83,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Bedrock => &bedrock::Bedrock,
         _ => return None,
     })
 }
@@ -98,6 +100,11 @@ pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
 /// dialect's requests with another's errors.
 pub fn fault(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
     fault::read(status, headers, body)
+}
+
+/// What an exception that Amazon's services name inside a stream means.
+pub(crate) fn fault_named(name: &str, body: &[u8]) -> Fault {
+    fault::named(name, body)
 }
 
 /// What an error object inside a stream, or in an answer with status 200, means.

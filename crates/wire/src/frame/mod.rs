@@ -1,3 +1,4 @@
 //! Frames of a stream, whatever is in them.
 
+pub mod aws;
 pub mod sse;

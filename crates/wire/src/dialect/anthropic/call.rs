@@ -88,7 +88,7 @@ fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, Ca
 
 /// Whether the conversation ends in tool results whose call has no signed thought before it:
 /// Anthropic refuses to go on thinking then.
-fn calls_without_thoughts(messages: &[Message]) -> bool {
+pub(in crate::dialect) fn calls_without_thoughts(messages: &[Message]) -> bool {
     let answers = messages.last().is_some_and(|message| message.role == Role::Tool);
     let Some(last) = messages.iter().rfind(|message| message.role == Role::Assistant) else {
         return false;

@@ -20,6 +20,8 @@ use crate::{
     target::Target,
 };
 
+pub(super) use block::{compact, input_of};
+pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
 
 /// The dialect, both sides.
