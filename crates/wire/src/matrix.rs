@@ -124,6 +124,8 @@ pub fn upstream(
             let action = if stream { "converse-stream" } else { "converse" };
             format!("/model/{}/{action}", encoded(model)).into()
         }
+        (Operation::Chat, Dialect::Cohere) => "/chat".into(),
+        (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         _ => return None,
     })

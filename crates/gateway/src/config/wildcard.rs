@@ -7,7 +7,7 @@ use tollgate_wire::{Dialect, Provider, Secret, Target, catalogue::Catalogue};
 
 use super::{
     environment::Environment,
-    provider::{ANY, checked, main_dialect},
+    provider::{ANY, checked, main_dialect, needs_key},
 };
 
 /// Where each provider is and what it knows us by, as the environment says: for entries that stand
@@ -39,7 +39,7 @@ pub(super) fn concrete(catalogue: &Catalogue, env: &Environment<'_>) -> Concrete
 /// `None` where the provider's key is missing.
 fn place(provider: &Provider, env: &Environment<'_>) -> Option<Place> {
     let credential = env.first(&provider.key_env).map(|(_, key)| Secret::new(key.trim()));
-    if credential.is_none() && !provider.key_env.is_empty() {
+    if credential.is_none() && needs_key(provider) {
         return None;
     }
     let base = match env.first(&provider.url_env) {

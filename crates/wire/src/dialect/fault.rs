@@ -32,6 +32,10 @@ const CONTEXT_WINDOW: &[&str] = &[
     "context_length_exceeded",
     "context window exceeds limit",
     "input is too long for requested model",
+    // Cohere
+    "too many tokens: ",
+    // Ollama
+    "input length exceeds the context length",
 ];
 
 /// Phrases of messages, codes and types that mean "this content is refused", in lower case.
@@ -158,6 +162,9 @@ fn classify(
         413 => FaultKind::TooLarge,
         422 => FaultKind::Unprocessable,
         429 => FaultKind::RateLimit,
+        // Cohere: something is on a list of words that are denied; the request was cancelled.
+        498 => FaultKind::ContentPolicy,
+        499 => FaultKind::Timeout,
         400..=499 => FaultKind::BadRequest,
         502 => FaultKind::BadGateway,
         503 | 529 => FaultKind::Unavailable,

@@ -36,6 +36,8 @@ impl Figures {
         let mut scan = Scan::new(text);
         let read = match dialect {
             Dialect::Anthropic => self.anthropic(&mut scan, text),
+            Dialect::Cohere => self.cohere(&mut scan, text),
+            Dialect::Ollama => self.ollama(&mut scan, text),
             _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
@@ -162,6 +164,40 @@ impl Figures {
             self.cache_write = Some(written.saturating_sub(hour));
         }
         Ok(())
+    }
+
+    /// What is billed, where that is said: `tokens` counts Cohere's own preamble, too. <https://docs.cohere.com/docs/how-does-cohere-pricing-work>
+    fn cohere(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let mut all = Figures::default();
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"billed_units" => figures.cohere_tokens(scan, text),
+            b"tokens" => all.cohere_tokens(scan, text),
+            b"cached_tokens" => figures.count(scan, text, |f| &mut f.cache_read),
+            _ => scan.skip(),
+        })?;
+        self.input = self.input.or(all.input);
+        self.output = self.output.or(all.output);
+        self.flawed |= all.flawed;
+        // More than what is billed: it was counted with the preamble.
+        self.cache_read = self.cache_read.filter(|read| Some(*read) <= self.input);
+        Ok(())
+    }
+
+    fn cohere_tokens(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"input_tokens" => figures.count(scan, text, |f| &mut f.input),
+            b"output_tokens" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
+    }
+
+    /// Of the whole answer. <https://docs.ollama.com/api/usage>
+    fn ollama(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"prompt_eval_count" => figures.count(scan, text, |f| &mut f.input),
+            b"eval_count" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
     }
 
     fn anthropic_by_age(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
@@ -311,6 +347,34 @@ mod tests {
             usage(Dialect::Anthropic, &[old]),
             Usage { input: 60, cache_write: 50, output: 1, ..Usage::default() }
         );
+    }
+
+    #[test]
+    fn cohere_bills_less_than_it_reads() {
+        let text = r#"{"billed_units":{"input_tokens":5.0,"output_tokens":7.0,"search_units":1},
+            "tokens":{"input_tokens":71.0,"output_tokens":9.0},"cached_tokens":64}"#;
+        assert_eq!(
+            usage(Dialect::Cohere, &[text]),
+            Usage { input: 5, output: 7, ..Usage::default() }
+        );
+        let text = r#"{"tokens":{"input_tokens":71,"output_tokens":9},"cached_tokens":64}"#;
+        assert_eq!(
+            usage(Dialect::Cohere, &[text]),
+            Usage { input: 71, cache_read: 64, output: 9, ..Usage::default() }
+        );
+    }
+
+    #[test]
+    fn ollama_counts_beside_the_message() {
+        let text = r#"{"model":"m","message":{"content":"x"},"done":true,
+            "prompt_eval_count":26,"eval_count":298}"#;
+        assert_eq!(
+            usage(Dialect::Ollama, &[text]),
+            Usage { input: 26, output: 298, ..Usage::default() }
+        );
+        // What the prompt's cache holds is not counted by older versions.
+        let cached = usage(Dialect::Ollama, &[r#"{"done":true,"eval_count":298}"#]);
+        assert_eq!(cached, Usage { input: 7, output: 298, estimated: true, ..Usage::default() });
     }
 
     #[test]

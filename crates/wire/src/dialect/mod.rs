@@ -4,10 +4,12 @@
 pub mod anthropic;
 pub mod bedrock;
 mod body;
+pub mod cohere;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
 mod json;
+pub mod ollama;
 pub mod openai;
 mod sieve;
 
@@ -84,6 +86,8 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
         Dialect::Bedrock => &bedrock::Bedrock,
+        Dialect::Cohere => &cohere::Cohere,
+        Dialect::Ollama => &ollama::Ollama,
         _ => return None,
     })
 }

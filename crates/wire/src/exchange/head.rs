@@ -39,6 +39,7 @@ pub(super) fn headers(
     let accept = match (streamed, dialect) {
         (false, _) => "application/json",
         (true, Dialect::Bedrock) => "application/vnd.amazon.eventstream",
+        (true, Dialect::Ollama) => "application/x-ndjson",
         (true, _) => "text/event-stream",
     };
     let mut headers = Vec::with_capacity(8);

@@ -13,7 +13,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Block, Choice, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
+    op::chat::{Block, Choice, Extra, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -125,16 +125,19 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
             None => o.null("refusal"),
         }
         message::tool_calls(o, &choice.blocks, native);
-        if native {
-            o.extra(&choice.message_extra);
-        }
+        write_extra(o, &choice.message_extra, native, "annotations");
     });
     match &choice.finish {
         Some(finish) => o.text("finish_reason", finish.reason.openai()),
         None => o.null("finish_reason"),
     }
-    if native {
-        o.extra(&choice.extra);
+    write_extra(o, &choice.extra, native, "logprobs");
+}
+
+/// Of another dialect's members, only the one that the hub has in OpenAI's form.
+fn write_extra(o: &mut Object<'_>, extra: &Extra, native: bool, known: &str) {
+    for (name, raw) in extra.iter().filter(|(name, _)| native || **name == *known) {
+        o.raw(name, raw.get());
     }
 }
 
