@@ -11,6 +11,7 @@ pub mod auth;
 pub mod boot;
 pub mod budget;
 pub mod config;
+pub mod count;
 pub mod handle;
 pub mod keys;
 pub mod limits;

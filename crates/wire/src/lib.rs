@@ -19,6 +19,7 @@ pub mod provider;
 pub mod refusal;
 pub mod secret;
 pub mod target;
+pub mod tokens;
 pub mod usage;
 
 pub use card::{Card, Rates};

@@ -90,6 +90,14 @@ const OPERATIONS: &[Operation] = &[
     .body("Chat"),
     op("post", "/v1/messages", "chat", "Chat in Anthropic's spelling, streamed or not", Auth::Key)
         .body("Messages"),
+    op(
+        "post",
+        "/v1/messages/count_tokens",
+        "chat",
+        "How many tokens messages in Anthropic's spelling are; free",
+        Auth::Key,
+    )
+    .body("Count"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
     op("get", "/v1/models", "models", "The models that the key may use", Auth::Key),
     op("get", "/v1/models/{id}", "models", "One model", Auth::Key),
@@ -258,6 +266,10 @@ fn schemas() -> Value {
         "Messages": open(&["model", "messages", "max_tokens"], json!({
             "model": text, "messages": messages, "max_tokens": { "type": "integer" },
             "system": {}, "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
+        })),
+        "Count": open(&["model", "messages"], json!({
+            "model": text, "messages": messages, "system": {},
+            "tools": { "type": "array", "items": {} },
         })),
         "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
         "Key": { "type": "object", "properties": with_key },

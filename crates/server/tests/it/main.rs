@@ -13,6 +13,7 @@
 )]
 
 mod commands;
+mod count;
 mod database;
 mod differential;
 mod docs;
