@@ -14,6 +14,7 @@ pub mod frame;
 mod json;
 pub mod matrix;
 pub mod op;
+pub mod params;
 pub mod peek;
 pub mod provider;
 pub mod refusal;
