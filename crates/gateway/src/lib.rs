@@ -28,6 +28,7 @@ pub use core::{Core, Gateway, Snapshot};
 pub use now::Now;
 pub use tollgate_router::{HealthMap, Tls};
 pub use tollgate_wire::{
-    Refusal, RefusalKind, catalogue,
+    Dialect, Refusal, RefusalKind, catalogue,
+    exchange::refusal,
     matrix::{Route, surface},
 };

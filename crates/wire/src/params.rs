@@ -119,7 +119,8 @@ pub fn supported(operation: Operation, to: &Target) -> Vec<&'static str> {
 /// What becomes of the parameter `name` with this value in a request of OpenAI's that has the
 /// members of `beside`.
 pub fn fate(operation: Operation, to: &Target, beside: Value, name: &str, value: Value) -> Fate {
-    let strict = Target { drop_params: false, ..to.clone() };
+    // A value of the configuration may be the same as the sample.
+    let strict = Target { drop_params: false, defaults: Vec::new(), ..to.clone() };
     let plain = fields(operation, beside);
     let mut asking = plain.clone();
     asking.insert(name.to_owned(), value);

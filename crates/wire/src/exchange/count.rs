@@ -34,9 +34,12 @@ impl Counting {
 
 /// The answer to a client of `surface` without an upstream: the tokens of its request, estimated.
 pub fn locally(surface: Dialect, payload: &Payload) -> Result<Bytes, Malformed> {
-    let surface = client(surface)?;
-    let ask = surface.read_count(payload)?;
-    Ok(surface.write_count(tokens::of_request(&ask)))
+    Ok(client(surface)?.write_count(estimate(surface, payload)?))
+}
+
+/// The tokens of a request, estimated.
+pub fn estimate(surface: Dialect, payload: &Payload) -> Result<u64, Malformed> {
+    Ok(tokens::of_request(&client(surface)?.read_count(payload)?))
 }
 
 fn client(dialect: Dialect) -> Result<&'static dyn Surface, Malformed> {
