@@ -15,11 +15,13 @@ mod json;
 pub mod login;
 pub mod matrix;
 pub mod op;
+pub mod params;
 pub mod peek;
 pub mod provider;
 pub mod refusal;
 pub mod secret;
 pub mod target;
+pub mod tokens;
 pub mod usage;
 
 pub use card::{Card, Rates};
