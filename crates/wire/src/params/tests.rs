@@ -31,6 +31,7 @@ fn target(dialect: Dialect) -> Target {
         model: "m".into(),
         dialect,
         base: "https://p.example/v1".into(),
+        login: None,
         credential: None,
         card: None,
         defaults: Vec::new(),
