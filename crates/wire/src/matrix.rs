@@ -12,6 +12,9 @@ pub enum Operation {
     Chat,
     /// Texts in, vectors out.
     Embeddings,
+    /// Messages in, the number of their tokens out. It costs nothing, and an upstream is asked only
+    /// where the provider's `ops` name it; else the gateway answers with an estimate.
+    CountTokens,
 }
 
 /// How an API family spells an operation.
@@ -42,6 +45,7 @@ impl Operation {
         match self {
             Operation::Chat => "chat",
             Operation::Embeddings => "embeddings",
+            Operation::CountTokens => "count_tokens",
         }
     }
 }
@@ -103,6 +107,9 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
             (Operation::Chat, Dialect::Anthropic)
         }
+        "/v1/messages/count_tokens"
+        | "/messages/count_tokens"
+        | "/anthropic/v1/messages/count_tokens" => (Operation::CountTokens, Dialect::Anthropic),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
         _ => return None,
     };
@@ -117,13 +124,33 @@ pub fn upstream(
     model: &str,
     stream: bool,
 ) -> Option<Cow<'static, str>> {
-    let _ = (model, stream);
     Some(match (operation, dialect) {
         (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
         (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
+        (Operation::Chat, Dialect::Bedrock) => {
+            let action = if stream { "converse-stream" } else { "converse" };
+            format!("/model/{}/{action}", encoded(model)).into()
+        }
+        (Operation::Chat, Dialect::Cohere) => "/chat".into(),
+        (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
+        (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
         _ => return None,
     })
+}
+
+/// A name as one segment of a path: all but letters, digits and `-._~` as `%XX`, slashes and colons
+/// included.
+fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Whether a provider of this dialect can be asked for this operation.

@@ -103,7 +103,7 @@ pub fn auth_headers(
     key: &crate::Secret,
 ) -> Option<(http::HeaderName, http::HeaderValue)> {
     let (name, text) = match auth {
-        Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Auth::Bearer => return Some((http::header::AUTHORIZATION, key.bearer()?)),
         Auth::XApiKey => (http::HeaderName::from_static("x-api-key"), key.expose().to_owned()),
         Auth::ApiKey => (http::HeaderName::from_static("api-key"), key.expose().to_owned()),
         Auth::XGoogApiKey => {

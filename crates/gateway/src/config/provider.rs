@@ -13,7 +13,7 @@ use super::{
 
 /// The provider's name of an entry that stands for every provider (`model: "*"`). No provider of
 /// the catalogue has it.
-pub(super) const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 /// What a model string means.
 pub(super) struct Meant {
@@ -247,20 +247,30 @@ fn trimmed(text: &str, provider: &Provider) -> String {
             let base = base.strip_suffix("/messages").unwrap_or(base);
             if base.ends_with("/v1") { base.to_owned() } else { format!("{base}/v1") }
         }
-        _ => ["/chat/completions", "/embeddings"]
-            .iter()
-            .find_map(|end| base.strip_suffix(end))
-            .unwrap_or(base)
-            .to_owned(),
+        Dialect::Cohere => {
+            let base = without(base, &["/chat", "/embed"]);
+            if base.ends_with("/v2") { base.to_owned() } else { format!("{base}/v2") }
+        }
+        Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
+        _ => without(base, &["/chat/completions", "/embeddings"]).to_owned(),
     }
 }
 
+fn without<'a>(base: &'a str, ends: &[&str]) -> &'a str {
+    ends.iter().find_map(|end| base.strip_suffix(end)).unwrap_or(base)
+}
+
 /// The dialect that a provider's targets are called in for clients of no dialect of its own.
-pub(super) fn main_dialect(provider: &Provider) -> Dialect {
+pub(crate) fn main_dialect(provider: &Provider) -> Dialect {
     if provider.speaks.contains_key(&Dialect::Openai) {
         return Dialect::Openai;
     }
     provider.speaks.keys().next().copied().unwrap_or(Dialect::Openai)
+}
+
+/// Whether a provider wants a key: one on this very machine (Ollama) may be asked without.
+pub(super) fn needs_key(provider: &Provider) -> bool {
+    !provider.key_env.is_empty() && !provider.url.starts_with("http://localhost:")
 }
 
 /// The key: `api_key`, else the provider's variables. An error where there is none and the provider
@@ -287,7 +297,7 @@ pub(super) fn credential(
         return Some(Secret::new(key.trim()));
     }
     // A place of the operator's own (`api_base`) may need no key.
-    if !provider.key_env.is_empty() && base_text(section, report).is_none() {
+    if needs_key(provider) && base_text(section, report).is_none() {
         let names = provider.key_env.join("` or `");
         let message = format!("`{}` needs a key", provider.name);
         let help = format!("set `api_key`, or the environment variable `{names}`");

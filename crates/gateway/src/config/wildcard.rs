@@ -11,24 +11,31 @@ use tollgate_wire::{
 
 use super::{
     place::{self, Around, settled},
-    provider::{ANY, checked, main_dialect},
+    provider::{ANY, checked, main_dialect, needs_key},
 };
 
 /// Where each provider is and what it knows us by, as the environment says: for entries that stand
 /// for every provider.
-enum Place {
+pub(super) enum Place {
     Plain { base: String, credential: Option<Secret> },
     Site(Box<Site>),
 }
 
-/// Makes a wildcard's target concrete: the model's name and card, and for an entry that stands for
-/// every provider (`model: "*"`) the provider that the model's name begins with.
-pub(super) fn concrete(catalogue: &Catalogue, around: &Around<'_>) -> Concrete {
-    let catalogue = catalogue.clone();
-    let places: HashMap<std::sync::Arc<str>, Place> = catalogue
+/// The places that can be called, by the provider's name.
+pub(super) type Places = HashMap<Arc<str>, Place>;
+
+/// The providers whose key is in the environment, or that need none.
+pub(super) fn places(catalogue: &Catalogue, around: &Around<'_>) -> Places {
+    catalogue
         .providers()
         .filter_map(|provider| Some((provider.name.clone(), place(provider, around)?)))
-        .collect();
+        .collect()
+}
+
+/// Makes a wildcard's target concrete: the model's name and card, and for an entry that stands for
+/// every provider (`model: "*"`) the provider that the model's name begins with.
+pub(super) fn concrete(catalogue: &Arc<Catalogue>, places: Places) -> Concrete {
+    let catalogue = Arc::clone(catalogue);
     Arc::new(move |target, model| {
         if &*target.provider.name == ANY {
             return of_any(target, model, &catalogue, &places);
@@ -73,7 +80,7 @@ fn place(provider: &Arc<Provider>, around: &Around<'_>) -> Option<Place> {
     }
     let env = around.env;
     let credential = env.first(&provider.key_env).map(|(_, key)| Secret::new(key.trim()));
-    if credential.is_none() && !provider.key_env.is_empty() {
+    if credential.is_none() && needs_key(provider) {
         return None;
     }
     let base = match env.first(&provider.url_env) {
@@ -86,12 +93,7 @@ fn place(provider: &Arc<Provider>, around: &Around<'_>) -> Option<Place> {
 
 /// `target` is one of two: the first, of the OpenAI dialect, becomes a target of the provider's
 /// main dialect; the second one of the other dialect, where the provider speaks it.
-fn of_any(
-    target: &Target,
-    model: &str,
-    catalogue: &Catalogue,
-    places: &HashMap<std::sync::Arc<str>, Place>,
-) -> Option<Target> {
+fn of_any(target: &Target, model: &str, catalogue: &Catalogue, places: &Places) -> Option<Target> {
     let (provider, model) = match model.split_once('/') {
         Some((name, rest)) if !rest.is_empty() => (catalogue.provider(name)?, rest),
         Some(_) => return None,

@@ -16,7 +16,8 @@ fn the_embedded_catalogue_is_well_formed() {
     }
     for provider in catalogue.providers() {
         assert!(!provider.key_env.is_empty() || provider.login.is_some(), "{}", provider.name);
-        assert!(provider.url.is_empty() || provider.url.starts_with("https://"));
+        let own = provider.url.is_empty() || provider.url.starts_with("http://localhost:");
+        assert!(own || provider.url.starts_with("https://"), "{}", provider.name);
     }
 }
 

@@ -32,6 +32,10 @@ const CONTEXT_WINDOW: &[&str] = &[
     "context_length_exceeded",
     "context window exceeds limit",
     "input is too long for requested model",
+    // Cohere
+    "too many tokens: ",
+    // Ollama
+    "input length exceeds the context length",
 ];
 
 /// Phrases of messages, codes and types that mean "this content is refused", in lower case.
@@ -65,7 +69,9 @@ pub(super) struct Complaint {
 
 /// The fault that an answer with an error status means.
 pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
-    let complaint = complaint(body);
+    let mut complaint = complaint(body);
+    let amazon = headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
+    complaint.error_type = complaint.error_type.or_else(|| amazon.and_then(exception));
     let mut fault = complaint.into_fault(Some(status.as_u16()));
     fault.retry_after_ms = retry_after_ms(headers);
     fault.body = clip(body);
@@ -80,6 +86,29 @@ pub(super) fn inside(body: &[u8]) -> Fault {
     fault.status = status;
     fault.body = clip(body);
     fault
+}
+
+/// The fault that an exception of one of Amazon's services within a stream means. There is no
+/// status but the one that its name stands for.
+pub(super) fn named(name: &str, body: &[u8]) -> Fault {
+    let mut complaint = complaint(body);
+    complaint.error_type = exception(name);
+    let status = status_of_type(complaint.error_type.as_deref());
+    let mut fault = complaint.into_fault(Some(status.unwrap_or(500)));
+    fault.status = status;
+    fault.body = clip(body);
+    fault
+}
+
+/// `com.amazon.coral.service#ValidationException:http://…` is a `ValidationException`; so is
+/// `validationException`, as streams have it.
+/// <https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>
+fn exception(name: &str) -> Option<String> {
+    let name = name.split(':').next().unwrap_or_default();
+    let name = clean(name.rsplit('#').next().unwrap_or_default())?;
+    let mut rest = name.chars();
+    let first = rest.next()?.to_ascii_uppercase();
+    Some(std::iter::once(first).chain(rest).collect())
 }
 
 impl Complaint {
@@ -109,6 +138,9 @@ fn classify(
     let words = [message, code.unwrap_or_default(), error_type.unwrap_or_default()]
         .join("\n")
         .to_ascii_lowercase();
+    if let Some(kind) = error_type.and_then(amazon) {
+        return kind;
+    }
     match status.unwrap_or(500) {
         300..=399 => FaultKind::Redirect,
         400 | 403 | 413 | 422 if context_window(&words) => FaultKind::ContextWindow,
@@ -117,7 +149,11 @@ fn classify(
         }
         // Anthropic answers 400 for an empty account.
         400 if words.contains("credit balance is too low") => FaultKind::Payment,
-        400 if words.contains("model_not_found") => FaultKind::NotFound,
+        400 if words.contains("model_not_found")
+            || words.contains("the provided model identifier is invalid") =>
+        {
+            FaultKind::NotFound
+        }
         401 | 403 => FaultKind::Credential,
         402 => FaultKind::Payment,
         404 => FaultKind::NotFound,
@@ -126,12 +162,34 @@ fn classify(
         413 => FaultKind::TooLarge,
         422 => FaultKind::Unprocessable,
         429 => FaultKind::RateLimit,
+        // Cohere: something is on a list of words that are denied; the request was cancelled.
+        498 => FaultKind::ContentPolicy,
+        499 => FaultKind::Timeout,
         400..=499 => FaultKind::BadRequest,
         502 => FaultKind::BadGateway,
         503 | 529 => FaultKind::Unavailable,
         504 => FaultKind::GatewayTimeout,
         _ => FaultKind::Server,
     }
+}
+
+/// What Amazon's services mean by a name where the status says something else.
+fn amazon(error_type: &str) -> Option<FaultKind> {
+    Some(match error_type {
+        // 424: the model failed, not the request.
+        "ModelErrorException" | "ModelStreamErrorException" => FaultKind::Server,
+        // 400
+        "ThrottlingException" | "TooManyRequestsException" | "ServiceQuotaExceededException" => {
+            FaultKind::RateLimit
+        }
+        // 400 or 403
+        "ExpiredTokenException"
+        | "IncompleteSignatureException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "UnrecognizedClientException" => FaultKind::Credential,
+        _ => return None,
+    })
 }
 
 fn context_window(words: &str) -> bool {
@@ -159,6 +217,15 @@ fn status_of_type(error_type: Option<&str>) -> Option<u16> {
         "api_error" | "server_error" | "internal_server_error" => 500,
         "timeout_error" => 504,
         "overloaded_error" => 529,
+        // Bedrock's: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>
+        "ValidationException" => 400,
+        "AccessDeniedException" => 403,
+        "ResourceNotFoundException" => 404,
+        "ModelTimeoutException" => 408,
+        "ModelErrorException" | "ModelStreamErrorException" => 424,
+        "ThrottlingException" | "ModelNotReadyException" => 429,
+        "InternalServerException" => 500,
+        "ServiceUnavailableException" => 503,
         _ => return None,
     })
 }
@@ -212,7 +279,7 @@ fn of_object_or_wrapped(value: &Value) -> Complaint {
 /// `{"message", "type", "code", "param"}` in their variants; `detail` is FastAPI's.
 fn of_object(value: &Value) -> Complaint {
     let text = |name: &str| value.get(name).and_then(Value::as_str).and_then(clean);
-    let message = ["message", "detail", "error_message", "msg", "title"]
+    let message = ["message", "Message", "detail", "error_message", "msg", "title"]
         .into_iter()
         .find_map(text)
         .or_else(|| {
@@ -230,7 +297,8 @@ fn of_object(value: &Value) -> Complaint {
         let number = number.as_u64().or_else(|| number.as_str()?.parse().ok())?;
         u16::try_from(number).ok().filter(|status| (400..600).contains(status))
     });
-    Complaint { message, code, error_type: text("type"), param: text("param"), status }
+    let error_type = text("type").or_else(|| text("__type").as_deref().and_then(exception));
+    Complaint { message, code, error_type, param: text("param"), status }
 }
 
 /// A message that is not JSON. Markup is not shown: it is an error page of something in between.

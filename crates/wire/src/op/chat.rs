@@ -456,8 +456,13 @@ impl Reason {
             | "compaction"
             | "model_context_window_exceeded" => Reason::Length,
             "tool_calls" | "function_call" | "tool_use" | "TOOL_CALL" => Reason::ToolCalls,
-            "content_filter" | "content_filtered" | "refusal" | "SAFETY" | "RECITATION"
-            | "sensitive" => Reason::ContentFilter,
+            "content_filter"
+            | "content_filtered"
+            | "refusal"
+            | "SAFETY"
+            | "RECITATION"
+            | "sensitive"
+            | "guardrail_intervened" => Reason::ContentFilter,
             _ => Reason::Stop,
         }
     }

@@ -59,7 +59,7 @@ impl Case {
         ["sse", "ndjson", "bin"].into_iter().find_map(file)
     }
 
-    fn file(&self, name: &str) -> Option<Bytes> {
+    pub(crate) fn file(&self, name: &str) -> Option<Bytes> {
         self.files.get(name).cloned()
     }
 }

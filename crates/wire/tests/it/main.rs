@@ -9,6 +9,7 @@
 )]
 
 mod arbitrary;
+mod events;
 mod fixtures;
 mod golden;
 mod losses;

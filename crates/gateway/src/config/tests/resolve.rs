@@ -96,6 +96,12 @@ fn bases_come_from_the_nearest_place() {
     assert_eq!(base("model: openai/x, api_base: 'http://h/v1/chat/completions'"), "http://h/v1");
     assert_eq!(base("model: anthropic/x, api_base: 'https://h'"), "https://h/v1");
     assert_eq!(base("model: anthropic/x, api_base: 'https://h/v1/messages'"), "https://h/v1");
+    assert_eq!(base("model: cohere/x, api_key: k"), "https://api.cohere.com/v2");
+    assert_eq!(base("model: cohere/x, api_base: 'http://h/v2/chat'"), "http://h/v2");
+    assert_eq!(base("model: cohere/x, api_base: 'http://h'"), "http://h/v2");
+    // Ollama is on this machine, and needs no key there.
+    assert_eq!(base("model: ollama_chat/x"), "http://localhost:11434");
+    assert_eq!(base("model: ollama_chat/x, api_base: 'http://h:1/api/chat'"), "http://h:1");
     let outcome = load(&Input {
         file: "c",
         text: ONE,

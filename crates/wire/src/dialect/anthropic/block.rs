@@ -62,7 +62,7 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
 }
 
 /// JSON without white space between its tokens: arguments travel as a string elsewhere.
-fn compact(json: &str) -> String {
+pub(in crate::dialect) fn compact(json: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     json.chars()
         .filter(|character| {
@@ -209,7 +209,7 @@ fn write_call(o: &mut Object<'_>, call: &ToolCall, native: bool) {
 }
 
 /// Arguments as the JSON object that Anthropic wants.
-pub(super) fn input_of(arguments: &str) -> Option<&str> {
+pub(in crate::dialect) fn input_of(arguments: &str) -> Option<&str> {
     let text = arguments.trim();
     if text.is_empty() {
         return Some("{}");

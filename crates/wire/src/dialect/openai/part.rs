@@ -91,7 +91,7 @@ fn source_of(url: String) -> Source {
 }
 
 /// The address of a source; `None` where OpenAI has no way to say it.
-pub(super) fn url_of(source: &Source) -> Option<String> {
+pub(in crate::dialect) fn url_of(source: &Source) -> Option<String> {
     match source {
         Source::Base64 { media_type, data } => Some(format!("data:{media_type};base64,{data}")),
         Source::Url(url) => Some(url.clone()),

@@ -13,7 +13,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Block, Choice, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
+    op::chat::{Block, Choice, Extra, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -31,13 +31,15 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         .map(|(index, raw)| choice(raw, At::Item(&at, index)))
         .collect::<Result<_, _>>()?;
     fields.take("object");
+    let tier = fields.peek("service_tier").and_then(|raw| raw.get().strip_prefix('"'));
+    let tier = tier.and_then(|word| word.strip_suffix('"'));
     Ok(Response {
         upstream: Dialect::Openai,
         id: fields.text("id")?.unwrap_or_default(),
         model: fields.text("model")?.unwrap_or_default(),
         created: fields.take("created").and_then(|raw| serde_json::from_str(raw.get()).ok()),
         choices,
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Openai, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Openai, raw.get(), tier)),
         extra: fields.rest(),
     })
 }
@@ -103,6 +105,8 @@ pub(super) fn write(reply: &Response) -> Bytes {
         }
         if native {
             o.extra(&reply.extra);
+        } else if let Some(word) = reply.usage.and_then(|usage| usage::tier(&usage)) {
+            o.text("service_tier", word);
         }
     });
     out.freeze()
@@ -125,16 +129,19 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
             None => o.null("refusal"),
         }
         message::tool_calls(o, &choice.blocks, native);
-        if native {
-            o.extra(&choice.message_extra);
-        }
+        write_extra(o, &choice.message_extra, native, "annotations");
     });
     match &choice.finish {
         Some(finish) => o.text("finish_reason", finish.reason.openai()),
         None => o.null("finish_reason"),
     }
-    if native {
-        o.extra(&choice.extra);
+    write_extra(o, &choice.extra, native, "logprobs");
+}
+
+/// Of another dialect's members, only the one that the hub has in OpenAI's form.
+fn write_extra(o: &mut Object<'_>, extra: &Extra, native: bool, known: &str) {
+    for (name, raw) in extra.iter().filter(|(name, _)| native || **name == *known) {
+        o.raw(name, raw.get());
     }
 }
 

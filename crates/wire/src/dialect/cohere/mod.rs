@@ -1,0 +1,40 @@
+//! Cohere's dialect: `/v2/chat`.
+//! <https://docs.cohere.com/reference/chat>, <https://docs.cohere.com/reference/chat-stream>
+
+mod call;
+mod cite;
+mod decode;
+mod message;
+mod reply;
+
+use bytes::Bytes;
+
+use super::{Decode, Upstream};
+use crate::{
+    exchange::{CannotAsk, Malformed},
+    op::chat::{Request, Response},
+    target::Target,
+};
+
+/// The dialect.
+#[derive(Debug, Clone, Copy)]
+pub struct Cohere;
+
+impl Upstream for Cohere {
+    fn write(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        call::write(ask, to, dropped)
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
+        reply::read(body)
+    }
+
+    fn decoder(&self) -> Box<dyn Decode> {
+        Box::new(decode::Decoder::default())
+    }
+}
