@@ -93,7 +93,10 @@ impl Access {
         match self {
             Access::All => true,
             Access::None => false,
-            Access::Only(names) => names.iter().any(|name| matches(name, model)),
+            Access::Only(names) => {
+                names.iter().any(|name| name == model)
+                    || names.iter().any(|name| matches(name, model))
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ impl Tab {
             operation: incoming.operation.name().into(),
             surface: incoming.surface.name().into(),
             started_us: now.unix_us,
-            ip: incoming.ip.map(|ip| ip.to_string().into()),
+            ip: incoming.ip.clone(),
             ..UsageRow::default()
         };
         Tab {

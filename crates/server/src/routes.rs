@@ -18,6 +18,20 @@ use tollgate_gateway::{
 };
 use tower::ServiceExt;
 
+/// Whose connection it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The IP address as usage rows have it.
+    ip: Arc<str>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Peer { address, ip: address.ip().to_string().into() }
+    }
+}
+
 /// What a connection serves. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -45,9 +59,9 @@ impl Service {
 
     /// One request.
     pub(crate) async fn serve(
-        self,
+        self: Arc<Self>,
         request: Request<HyperBody>,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> Result<Response<Out>, Infallible> {
         let hot = match request.method() {
             &Method::POST => surface(request.uri().path()),
@@ -60,17 +74,17 @@ impl Service {
                 let Route { operation, surface, named } = route;
                 let named = named.map(|it| Named { model: it.model.into(), stream: it.stream });
                 let (head, body) = request.into_parts();
-                let (headers, ip) = (head.headers, Some(peer.ip()));
+                let (headers, ip) = (head.headers, Some(peer.ip));
                 let incoming = Incoming { id, operation, surface, named, headers, body, ip };
                 let out = handle::answer(core, incoming, now).await;
                 Ok(out.map(Out::Hot))
             }
-            _ => Ok(self.serve_cold(request, peer).await.map(Out::Cold)),
+            _ => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
         }
     }
 
     async fn serve_cold(
-        self,
+        &self,
         mut request: Request<HyperBody>,
         peer: SocketAddr,
     ) -> Response<ColdBody> {

@@ -12,6 +12,9 @@ pub enum Operation {
     Chat,
     /// Texts in, vectors out.
     Embeddings,
+    /// Messages in, the number of their tokens out. It costs nothing, and an upstream is asked only
+    /// where the provider's `ops` name it; else the gateway answers with an estimate.
+    CountTokens,
 }
 
 /// How an API family spells an operation.
@@ -42,6 +45,7 @@ impl Operation {
         match self {
             Operation::Chat => "chat",
             Operation::Embeddings => "embeddings",
+            Operation::CountTokens => "count_tokens",
         }
     }
 }
@@ -103,6 +107,9 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
             (Operation::Chat, Dialect::Anthropic)
         }
+        "/v1/messages/count_tokens"
+        | "/messages/count_tokens"
+        | "/anthropic/v1/messages/count_tokens" => (Operation::CountTokens, Dialect::Anthropic),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
         _ => return None,
     };
@@ -127,6 +134,7 @@ pub fn upstream(
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
+        (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
         _ => return None,
     })
 }

@@ -348,10 +348,10 @@ impl Reader<'_> {
         };
         need(Name::Model)?;
         match operation {
-            Operation::Chat => need(Name::Messages)?,
+            Operation::Chat | Operation::CountTokens => need(Name::Messages)?,
             Operation::Embeddings => need(Name::Input)?,
         }
-        if self.surface == Dialect::Anthropic {
+        if self.surface == Dialect::Anthropic && operation == Operation::Chat {
             need(Name::MaxTokens)?;
         }
         if self.peek.model.is_empty() {

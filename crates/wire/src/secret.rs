@@ -3,25 +3,44 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
+use http::HeaderValue;
 use zeroize::Zeroizing;
 
 /// A credential. It has no `Display`, its `Debug` shows nothing, it cannot be serialised, and its
-/// memory is overwritten when the last clone goes.
+/// memory is overwritten when the last clone goes (that of a header made of it is not).
 #[derive(Clone)]
-pub struct Secret(Arc<Zeroizing<String>>);
+pub struct Secret(Arc<Inner>);
+
+struct Inner {
+    value: Zeroizing<String>,
+    /// `Bearer <value>`, once that was asked for: most calls need it, and always the same.
+    bearer: OnceLock<Option<HeaderValue>>,
+}
 
 impl Secret {
     /// Wraps `value`.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(Arc::new(Zeroizing::new(value.into())))
+        let value = Zeroizing::new(value.into());
+        Self(Arc::new(Inner { value, bearer: OnceLock::new() }))
     }
 
     /// The value itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.0.value
+    }
+
+    /// `Bearer <value>` as a header's value, marked sensitive; `None` if it cannot stand in one.
+    pub fn bearer(&self) -> Option<HeaderValue> {
+        let make = || {
+            let text = Zeroizing::new(["Bearer ", self.expose()].concat());
+            let mut value = HeaderValue::from_str(&text).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        self.0.bearer.get_or_init(make).clone()
     }
 }
 

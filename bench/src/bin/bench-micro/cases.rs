@@ -95,6 +95,7 @@ fn target(dialect: Dialect) -> Target {
         model: "bench".into(),
         dialect,
         credential: Some(Secret::new("sk-upstream")),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

@@ -14,14 +14,17 @@
 
 mod cohere;
 mod commands;
+mod count;
 mod database;
 mod differential;
 mod docs;
 mod faults;
 mod gate;
+mod inspect;
 mod keys;
 mod kill;
 mod lifecycle;
+mod models;
 mod ollama;
 mod postgres;
 mod proxy;

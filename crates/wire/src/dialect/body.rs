@@ -53,6 +53,11 @@ impl Body {
         self.fields.push((Cow::Owned(name.to_owned()), value));
     }
 
+    /// Leaves out every field but these.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.fields.retain(|(name, _)| names.contains(&&**name));
+    }
+
     /// Adds the target's defaults, applies its provider's patches, and writes it all down.
     pub(super) fn finish(mut self, to: &Target) -> Bytes {
         for (name, value) in &to.defaults {
@@ -61,7 +66,8 @@ impl Body {
         self.patched(to)
     }
 
-    /// The same where the defaults were added before, in the dialect's own words.
+    /// Applies the provider's patches, and writes it all down. For dialects in which the target's
+    /// defaults are no top-level fields.
     pub(super) fn patched(mut self, to: &Target) -> Bytes {
         for patch in &to.provider.patch {
             self.patch(patch);

@@ -37,18 +37,6 @@ pub const LOSSES: &[Loss] = &[
     },
     Loss {
         dialect: Dialect::Anthropic,
-        side: Side::Reply,
-        path: "usage.server_tool_use",
-        why: "usage is counted in tokens; searches are no tokens",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
-        side: Side::Reply,
-        path: "usage.service_tier",
-        why: "usage is counted in tokens",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
         side: Side::Stream,
         path: "blocks.1.input.a",
         why: "what a block already has when it opens is sent as its first delta",
@@ -70,18 +58,6 @@ pub const LOSSES: &[Loss] = &[
         side: Side::Stream,
         path: "usage.cache_creation_input_tokens",
         why: "a count that the upstream leaves out is 0",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
-        side: Side::Stream,
-        path: "usage.server_tool_use",
-        why: "usage is counted in tokens; searches are no tokens",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
-        side: Side::Stream,
-        path: "usage.service_tier",
-        why: "usage is counted in tokens",
     },
     Loss {
         dialect: Dialect::Openai,

@@ -4,6 +4,7 @@
 //! other pair. Neither does I/O.
 
 pub mod bridge;
+pub mod count;
 mod head;
 pub mod losses;
 pub mod relay;
@@ -141,7 +142,10 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    if surface == to.dialect && relay::Relay::serves(surface) {
+    let same = surface == to.dialect && relay::Relay::serves(surface);
+    if operation == crate::Operation::CountTokens && !same {
+        Box::new(count::Counting::new(surface, to.dialect))
+    } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))

@@ -107,6 +107,9 @@ impl Ear {
         self.begun = true;
         self.done = true;
         self.finish = facts.finish;
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(body, span);
+        }
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -116,6 +119,7 @@ impl Ear {
                 self.content = Content { events: 1, bytes: content as u64, shortest: Some(0) };
             }
             Operation::Embeddings => self.figures.has_no_output(),
+            Operation::CountTokens => {}
         }
     }
 
@@ -194,6 +198,9 @@ impl Ear {
             return Err(Box::new(fault_inside(data)));
         }
         self.finish = self.finish.or(facts.finish);
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(data, span);
+        }
         let mut figures_only = false;
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
