@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod bedrock;
 mod cohere;
 mod commands;
 mod count;
