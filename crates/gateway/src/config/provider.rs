@@ -182,8 +182,14 @@ pub(super) fn given(
     env: &Environment<'_>,
     report: &mut Report,
 ) -> Option<Option<String>> {
-    let key = if section.node("base_url").is_some() { "base_url" } else { "api_base" };
-    let given = base_text(section, report);
+    let mut key = if section.node("base_url").is_some() { "base_url" } else { "api_base" };
+    let mut given = base_text(section, report);
+    for name in &provider.url_param {
+        if given.is_none() && section.node(name).is_some() {
+            key = name;
+            given = section.text(name, report);
+        }
+    }
     if given.is_none() && section.node(key).is_some() {
         return None;
     }
