@@ -48,6 +48,7 @@ pub(crate) fn provider(name: &str) -> Arc<Provider> {
         ops: Vec::new(),
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     })
 }
 

@@ -17,6 +17,7 @@ pub mod matrix;
 pub mod op;
 pub mod params;
 pub mod peek;
+pub mod place;
 pub mod provider;
 pub mod refusal;
 pub mod secret;

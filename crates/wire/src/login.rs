@@ -59,7 +59,8 @@ pub enum Login {
 }
 
 /// What a call to Amazon Web Services is signed with. A static key pair counts first, then a
-/// web identity, then a profile; a role is assumed on top of what is found.
+/// web identity, a profile, the container and the machine that we run on; a role is assumed on top
+/// of what is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Aws {
     /// Such as `us-east-1`.
@@ -86,6 +87,16 @@ pub struct Aws {
     pub web_identity_token_file: Option<String>,
     /// `aws_sts_endpoint`, where it is not the region's own.
     pub sts_endpoint: Option<String>,
+    /// Where the container that we run in has its keys: `AWS_CONTAINER_CREDENTIALS_FULL_URI`, or
+    /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` at `http://169.254.170.2`.
+    pub container_url: Option<String>,
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`
+    pub container_token: Option<Secret>,
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, read anew each time.
+    pub container_token_file: Option<String>,
+    /// The machine's metadata service, such as `http://169.254.169.254`; `None` if it is not to be
+    /// asked.
+    pub metadata_host: Option<String>,
 }
 
 /// Who asks Microsoft Entra ID for a token.

@@ -4,7 +4,7 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderName, HeaderValue, StatusCode,
+    HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER},
 };
 use serde::Deserialize;
@@ -44,8 +44,20 @@ pub(super) struct Said {
     host: String,
 }
 
-/// Asks once.
+/// Asks once, with a POST or a GET.
 pub(super) async fn ask(
+    desk: Desk<'_>,
+    url: &str,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Body<'_>,
+) -> Result<Said, Fault> {
+    let method = if let Body::None = body { Method::GET } else { Method::POST };
+    ask_as(method, desk, url, headers, body).await
+}
+
+/// Asks once.
+pub(super) async fn ask_as(
+    method: Method,
     desk: Desk<'_>,
     url: &str,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -75,7 +87,7 @@ pub(super) async fn ask(
     call.headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
     let base: Arc<str> = url.as_str().into();
     let answer = async {
-        let response = desk.client.send(&base, call, CONNECT, desk.now).await?;
+        let response = desk.client.send_as(method, &base, call, CONNECT, desk.now).await?;
         read(response, &host).await
     };
     let said = timeout(PATIENCE, answer)

@@ -32,6 +32,7 @@ const MAX_TOKEN: u64 = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Tokens {
     bearers: Cache<Arc<Login>, Secret>,
+    keys: Cache<Arc<Login>, aws::Keys>,
 }
 
 /// What signing has at hand.
@@ -54,8 +55,7 @@ pub(crate) async fn sign(
     call: &mut Call,
 ) -> Result<Option<Secret>, Fault> {
     if let Login::Aws(aws) = &**login {
-        aws::sign(desk, aws, target, call).await?;
-        return Ok(None);
+        return aws::sign(desk, login, aws, target, call).await;
     }
     let token = desk.client.tokens().bearers.get(login, || fetch(desk, login)).await?;
     call.headers.retain(|(name, _)| *name != AUTHORIZATION);
@@ -65,7 +65,10 @@ pub(crate) async fn sign(
 
 /// The provider refuses what `login` has brought: it is fetched anew for the next call.
 pub(crate) fn refused(client: &Client, login: &Arc<Login>) {
-    client.tokens().bearers.refuse(login);
+    match &**login {
+        Login::Aws(_) => client.tokens().keys.refuse(login),
+        _ => client.tokens().bearers.refuse(login),
+    }
 }
 
 /// What is wrong with a login, as far as that can be seen without using it.

@@ -40,6 +40,7 @@ pub(crate) fn member(id: &str, base: &str) -> Member {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     let target = Target {
         id: id.into(),

@@ -15,7 +15,7 @@ fn the_embedded_catalogue_is_well_formed() {
         );
     }
     for provider in catalogue.providers() {
-        assert!(!provider.key_env.is_empty(), "{}", provider.name);
+        assert!(!provider.key_env.is_empty() || provider.login.is_some(), "{}", provider.name);
         let own = provider.url.is_empty() || provider.url.starts_with("http://localhost:");
         assert!(own || provider.url.starts_with("https://"), "{}", provider.name);
     }

@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::Unsupported;
-use crate::{Dialect, Operation, matrix, op::chat::Raw, provider, target::Target};
+use crate::{Dialect, Operation, matrix, op::chat::Raw, place, provider, target::Target};
 
 pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -18,6 +18,11 @@ pub(super) fn path(
     to: &Target,
     streamed: bool,
 ) -> Result<String, Unsupported> {
+    let own = to.provider.paths.get(&dialect).and_then(|paths| paths.get(&operation));
+    if let Some(template) = own {
+        let path = place::with_model(template.of(streamed), &to.model);
+        return Ok([base_path(&to.base), &path].concat());
+    }
     // A count is worth no failed call: it is asked for only where the provider is known to have it.
     let has = operation != Operation::CountTokens || to.provider.ops.contains(&operation);
     let path = matrix::upstream(operation, dialect, &to.model, streamed);

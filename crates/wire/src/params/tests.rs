@@ -24,6 +24,7 @@ fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: std::collections::BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),

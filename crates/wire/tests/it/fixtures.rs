@@ -104,6 +104,7 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),

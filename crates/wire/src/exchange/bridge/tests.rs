@@ -17,6 +17,7 @@ fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),
