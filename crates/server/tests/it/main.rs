@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod cohere;
 mod commands;
 mod count;
 mod database;
@@ -24,6 +25,7 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod models;
+mod ollama;
 mod postgres;
 mod proxy;
 mod refusals;
