@@ -115,17 +115,39 @@ pub fn upstream(
     operation: Operation,
     dialect: Dialect,
     model: &str,
-    stream: bool,
+    _stream: bool,
 ) -> Option<Cow<'static, str>> {
-    let _ = (model, stream);
     Some(match (operation, dialect) {
         (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
         (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
+        (Operation::Embeddings, Dialect::Cohere) => "/embed".into(),
+        (Operation::Embeddings, Dialect::Ollama) => "/api/embed".into(),
+        (Operation::Embeddings, Dialect::Gemini) => {
+            let model = model.strip_prefix("models/").unwrap_or(model);
+            format!("/models/{}:batchEmbedContents", encoded(model)).into()
+        }
+        (Operation::Embeddings, Dialect::Bedrock) => {
+            format!("/model/{}/invoke", encoded(model)).into()
+        }
         _ => return None,
     })
+}
+
+/// A name as one segment of a path: all but letters, digits and `-._~` as `%XX`, slashes and colons
+/// included.
+fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Whether a provider of this dialect can be asked for this operation.

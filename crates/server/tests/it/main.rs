@@ -17,6 +17,7 @@ mod commands;
 mod database;
 mod differential;
 mod docs;
+mod embeddings;
 mod faults;
 mod gate;
 mod keys;

@@ -58,11 +58,11 @@ impl Body {
         for (name, value) in &to.defaults {
             self.fill(name, value.clone());
         }
-        self.patched(to)
+        self.finish_patched(to)
     }
 
-    /// The same where the defaults were added before, in the dialect's own words.
-    pub(super) fn patched(mut self, to: &Target) -> Bytes {
+    /// The same without the defaults.
+    pub(super) fn finish_patched(mut self, to: &Target) -> Bytes {
         for patch in &to.provider.patch {
             self.patch(patch);
         }

@@ -4,6 +4,7 @@
 pub mod anthropic;
 mod body;
 pub mod cohere;
+pub mod embeddings;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;

@@ -9,6 +9,7 @@
 )]
 
 mod arbitrary;
+mod embeddings;
 mod fixtures;
 mod golden;
 mod losses;

@@ -103,7 +103,7 @@ pub(super) fn write(
             });
         });
     }
-    Ok(body.patched(to))
+    Ok(body.finish_patched(to))
 }
 
 /// Defaults of the configuration speak OpenAI, or name Ollama's own options.
