@@ -18,6 +18,7 @@ mod count;
 mod database;
 mod differential;
 mod docs;
+mod embeddings;
 mod faults;
 mod gate;
 mod inspect;

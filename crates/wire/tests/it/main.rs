@@ -10,6 +10,7 @@
 
 mod arbitrary;
 mod events;
+mod embeddings;
 mod fixtures;
 mod golden;
 mod losses;
