@@ -53,11 +53,21 @@ impl Body {
         self.fields.push((Cow::Owned(name.to_owned()), value));
     }
 
+    /// Takes a field out that turned out to be an object of nothing.
+    pub(super) fn drop_empty(&mut self, name: &str) {
+        self.fields.retain(|(other, value)| other != name || **value != *b"{}");
+    }
+
     /// Adds the target's defaults, applies its provider's patches, and writes it all down.
     pub(super) fn finish(mut self, to: &Target) -> Bytes {
         for (name, value) in &to.defaults {
             self.default(name, value.clone());
         }
+        self.finish_patched(to)
+    }
+
+    /// The same without the defaults.
+    pub(super) fn finish_patched(mut self, to: &Target) -> Bytes {
         for patch in &to.provider.patch {
             self.patch(patch);
         }

@@ -25,6 +25,8 @@ pub(crate) struct Figures {
     input_audio: Option<u64>,
     output_audio: Option<u64>,
     reasoning: Option<u64>,
+    /// Tokens of the prompt that stand beside `input`: what Google's own tools brought in.
+    input_beside: Option<u64>,
     /// Something was no count.
     flawed: bool,
 }
@@ -36,6 +38,7 @@ impl Figures {
         let mut scan = Scan::new(text);
         let read = match dialect {
             Dialect::Anthropic => self.anthropic(&mut scan, text),
+            Dialect::Gemini => self.gemini(&mut scan, text),
             _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
@@ -71,6 +74,13 @@ impl Figures {
             Dialect::Anthropic => {
                 let cached = cache_read.saturating_add(cache_write).saturating_add(cache_write_1h);
                 input = input.map(|n| n.saturating_add(cached));
+            }
+            // Google leaves out what is 0, and counts thoughts beside the candidates.
+            Dialect::Gemini => {
+                input = input.map(|n| n.saturating_add(self.input_beside.unwrap_or(0)));
+                if input.is_some() {
+                    output = Some(output.unwrap_or(0).saturating_add(reasoning));
+                }
             }
             _ => {
                 // xAI and Gemini leave reasoning out of `completion_tokens`, not out of the total.
@@ -170,6 +180,55 @@ impl Figures {
             b"ephemeral_1h_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write_1h),
             _ => scan.skip(),
         })
+    }
+
+    /// <https://ai.google.dev/api/generate-content#UsageMetadata>
+    fn gemini(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"promptTokenCount" => figures.count(scan, text, |f| &mut f.input),
+            b"candidatesTokenCount" => figures.count(scan, text, |f| &mut f.output),
+            b"cachedContentTokenCount" => figures.count(scan, text, |f| &mut f.cache_read),
+            b"thoughtsTokenCount" => figures.count(scan, text, |f| &mut f.reasoning),
+            b"toolUsePromptTokenCount" => figures.count(scan, text, |f| &mut f.input_beside),
+            b"promptTokensDetails" => figures.gemini_modalities(scan, text, |f| &mut f.input_audio),
+            b"candidatesTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f| &mut f.output_audio)
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    /// `[{"modality": "AUDIO", "tokenCount": 9}]`
+    fn gemini_modalities(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        audio: impl Fn(&mut Self) -> &mut Option<u64>,
+    ) -> Result<(), Flaw> {
+        if scan.look() != Some(b'[') {
+            return scan.skip();
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            let (mut count, mut is_audio) = (None, false);
+            self.members(scan, text, |figures, key, scan| match key.raw {
+                b"modality" => {
+                    let word = scan.value()?;
+                    is_audio = text.get(word) == Some(b"\"AUDIO\"");
+                    Ok(())
+                }
+                b"tokenCount" => {
+                    count = figures.number(scan, text)?;
+                    Ok(())
+                }
+                _ => scan.skip(),
+            })?;
+            if is_audio && count.is_some() {
+                *audio(self) = count;
+            }
+        }
+        Ok(())
     }
 
     /// Walks the object that comes next; `null` is an empty one, anything else a flaw.
@@ -311,6 +370,28 @@ mod tests {
             usage(Dialect::Anthropic, &[old]),
             Usage { input: 60, cache_write: 50, output: 1, ..Usage::default() }
         );
+    }
+
+    #[test]
+    fn gemini_counts_thoughts_and_tools_beside_the_others() {
+        let text = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,
+            "thoughtsTokenCount":30,"toolUsePromptTokenCount":7,"totalTokenCount":52,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":8},
+                {"modality":"AUDIO","tokenCount":2}],
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}"#;
+        let expect = Usage {
+            input: 17,
+            cache_read: 4,
+            input_audio: 2,
+            output: 35,
+            reasoning: 30,
+            output_audio: 3,
+            ..Usage::default()
+        };
+        assert_eq!(usage(Dialect::Gemini, &[text]), expect);
+        // Without an answer there is no count of it.
+        let blocked = r#"{"promptTokenCount":10,"totalTokenCount":10}"#;
+        assert_eq!(usage(Dialect::Gemini, &[blocked]), Usage { input: 10, ..Usage::default() });
     }
 
     #[test]

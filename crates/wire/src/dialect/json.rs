@@ -1,6 +1,7 @@
 //! Writes JSON straight into a buffer: no tree, and no error to handle.
 
 use bytes::{BufMut, BytesMut};
+use serde_json::value::RawValue;
 
 use crate::op::chat::Extra;
 
@@ -62,6 +63,33 @@ pub(super) fn integer(out: &mut BytesMut, mut value: u64) {
         }
     }
     out.put_slice(digits.get(20 - used..).unwrap_or_default());
+}
+
+/// JSON without white space between its tokens: arguments travel as a string elsewhere.
+pub(super) fn compact(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    json.chars()
+        .filter(|character| {
+            let inside = in_string;
+            match character {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => in_string = !in_string,
+                _ => {}
+            }
+            inside || !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+/// A tool's arguments as a JSON object, if they are one; nothing at all is an empty one.
+pub(super) fn object_of(arguments: &str) -> Option<&str> {
+    let text = arguments.trim();
+    if text.is_empty() {
+        return Some("{}");
+    }
+    let object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
+    object.then_some(text)
 }
 
 /// An object that is being written.

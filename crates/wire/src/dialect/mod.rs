@@ -6,9 +6,11 @@ mod body;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
+pub mod gemini;
 mod json;
 pub mod openai;
 mod sieve;
+mod signature;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -73,6 +75,7 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Gemini => &gemini::Gemini,
         _ => return None,
     })
 }
@@ -82,6 +85,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Gemini => &gemini::Gemini,
         _ => return None,
     })
 }
@@ -90,6 +94,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
         Dialect::Anthropic => anthropic::refusal(why),
+        Dialect::Gemini => gemini::refusal(why),
         _ => openai::refusal(why),
     }
 }
@@ -109,6 +114,7 @@ pub fn fault_inside(body: &[u8]) -> Fault {
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
+        Dialect::Gemini => gemini::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

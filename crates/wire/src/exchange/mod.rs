@@ -141,7 +141,9 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    if surface == to.dialect && relay::Relay::serves(surface) {
+    // What the configuration sets goes deep into Google's body, where no splice reaches.
+    let deep = surface == crate::Dialect::Gemini && !to.defaults.is_empty();
+    if surface == to.dialect && relay::Relay::serves(surface) && !deep {
         Box::new(relay::Relay::new(operation, surface, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
