@@ -5,6 +5,7 @@
 
 pub mod bridge;
 mod head;
+pub mod listed;
 pub mod losses;
 pub mod relay;
 
@@ -143,10 +144,15 @@ pub fn exchange(
 ) -> Box<dyn Exchange> {
     // What the configuration sets goes deep into Google's body, where no splice reaches.
     let deep = surface == crate::Dialect::Gemini && !to.defaults.is_empty();
-    if surface == to.dialect && relay::Relay::serves(surface) && !deep {
-        Box::new(relay::Relay::new(operation, surface, shown_model))
-    } else {
-        Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
+    let exchange: Box<dyn Exchange> =
+        if surface == to.dialect && relay::Relay::serves(surface) && !deep {
+            Box::new(relay::Relay::new(operation, surface, shown_model))
+        } else {
+            Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
+        };
+    match surface {
+        crate::Dialect::Gemini => Box::new(listed::Listed::new(exchange)),
+        _ => exchange,
     }
 }
 

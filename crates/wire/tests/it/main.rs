@@ -11,6 +11,7 @@
 mod arbitrary;
 mod fixtures;
 mod golden;
+mod listed;
 mod losses;
 mod shape;
 mod split;

@@ -32,6 +32,8 @@ pub(super) struct Encoder {
     /// `"modelVersion":…,"responseId":…}`, as each event ends.
     tail: Bytes,
     usage: Option<Usage>,
+    /// An event is out.
+    begun: bool,
     open: Vec<Open>,
     choices: Vec<Choice>,
 }
@@ -246,6 +248,7 @@ struct UrlIn {
 
 impl Encode for Encoder {
     fn push(&mut self, event: &Event, out: &mut BytesMut) {
+        let before = out.len();
         match event {
             Event::Start(start) => self.start(start),
             Event::Open { choice, part, kind } => self.open(*choice, *part, kind, out),
@@ -253,10 +256,15 @@ impl Encode for Encoder {
             Event::Close { choice, part } => self.close(*choice, *part, out),
             Event::Aside { choice, name, value, .. } => self.aside(*choice, name, value, out),
             Event::Finish { choice, finish } => {
+                if !self.begun {
+                    // An answer without content begins here: its figures may yet come.
+                    self.part(*choice, out, |o| o.text("text", ""));
+                }
                 self.choice(*choice).finish = Some(finish.clone());
             }
             Event::Usage(usage) => self.usage = Some(*usage),
         }
+        self.begun |= out.len() > before;
     }
 
     fn end(&mut self, out: &mut BytesMut) {
