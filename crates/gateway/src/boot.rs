@@ -79,6 +79,7 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
         metrics: Metrics::default(),
         generated_master_key,
         ready: true.into(),
+        upstream: Client::new(&tls),
         cold: tokio::runtime::Handle::current(),
         tasks: TaskTracker::new(),
     });
@@ -97,7 +98,14 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
 /// The configuration as requests see it.
 pub fn snapshot(config: Config) -> Snapshot {
     let master_key = config.general.master_key.as_ref().map(|key| auth::hash(key.expose()));
-    Snapshot { table: config.table, general: config.general, models: config.models, master_key }
+    Snapshot {
+        table: config.table,
+        general: config.general,
+        models: config.models,
+        catalogue: config.catalogue,
+        reachable: config.reachable,
+        master_key,
+    }
 }
 
 /// The hash of the master key that this database has; one is made if it has none.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 use tollgate_router::{Client, HealthMap, Table};
 use tollgate_store::{KeyHash, Pen, Recorder, Store, UsageRow};
+use tollgate_wire::catalogue::Catalogue;
 
 use crate::{
     config::{General, ModelEntry},
@@ -26,6 +27,10 @@ pub struct Snapshot {
     pub general: General,
     /// The entries of `model_list`, in order.
     pub models: Vec<ModelEntry>,
+    /// Providers and model cards.
+    pub catalogue: Arc<Catalogue>,
+    /// The providers that can be called with what the environment has, by name.
+    pub reachable: Vec<Arc<str>>,
     /// SHA-256 of the configured master key, if one is configured.
     pub master_key: Option<KeyHash>,
 }
@@ -51,6 +56,8 @@ pub struct Gateway {
     pub generated_master_key: KeyHash,
     /// False from the moment that a shutdown was asked for.
     pub ready: AtomicBool,
+    /// Connections upstream for what is not a request's own work.
+    pub upstream: Client,
     /// Runs what is not a request's own work: database look-ups, administration.
     pub cold: tokio::runtime::Handle,
     /// The tasks on `cold`, for shutdown to wait for.

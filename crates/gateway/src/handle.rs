@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     ask, attempt, auth,
     core::Core,
-    limits,
+    count, limits,
     now::Now,
     reply::{self, Outgoing},
     route,
@@ -87,6 +87,7 @@ where
     // The first target that answers; after its first byte there is no fallback.
     match attempt::first_answer(core, &snapshot, &ask, &plan, now).await {
         Ok(live) => Ok(reply::answer(tab, live, &ask.payload.peek.model)),
+        Err(failed) if count::may_stand_in(&ask, &failed) => count::answer(tab, &ask),
         Err(failed) => Err(tab.close_failed(*failed)),
     }
 }

@@ -191,6 +191,15 @@ fn number(headers: &mut HeaderMap, name: HeaderName, n: u64) {
     headers.insert(name, HeaderValue::from(n));
 }
 
+/// An answer that no target had to give.
+pub(crate) fn whole(body: Bytes, id: Uuid) -> Outgoing {
+    let mut out = Response::new(OutBody::Whole(body));
+    let headers = out.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(headers, id);
+    out
+}
+
 /// A refusal in the client's dialect.
 pub fn refuse(surface: Dialect, why: &Refusal, id: Uuid) -> Outgoing {
     let (status, body): (StatusCode, Bytes) = exchange::refusal(surface, why);

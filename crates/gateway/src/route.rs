@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_router::{Plan, Prefs, plan};
-use tollgate_wire::{Card, Refusal, RefusalKind};
+use tollgate_wire::{Card, Operation, Refusal, RefusalKind};
 
 use crate::{ask::Ask, auth::Caller, core::Snapshot, now::Now};
 
@@ -36,7 +36,9 @@ pub fn plan_for(
     let Some(found) = snapshot.table.group(model) else {
         return Err(unknown_model(snapshot, caller, model));
     };
-    let prefs = Prefs::of(ask.surface, &ask.payload.peek);
+    let mut prefs = Prefs::of(ask.surface, &ask.payload.peek);
+    // Another model's count would be wrong.
+    prefs.disable_fallbacks |= ask.operation == Operation::CountTokens;
     Ok(plan(&snapshot.table, &found.group, prefs, now.unix_ms(), seed))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_ledger::{Nano, price};
 use tollgate_store::{Outcome, UsageRow};
-use tollgate_wire::{Target, Usage};
+use tollgate_wire::{Operation, Target, Usage};
 use tracing::warn;
 
 use crate::{core::Core, limits::Hold, now::Now};
@@ -45,7 +45,8 @@ impl Draft {
         row.reasoning = usage.reasoning;
         row.output_audio = usage.output_audio;
         row.estimated = usage.estimated;
-        row.cost = cost(usage, target);
+        let free = row.operation == Operation::CountTokens.name();
+        row.cost = if free { Some(Nano(0)) } else { cost(usage, target) };
     }
 
     /// Microseconds since the request came, as of `now`.

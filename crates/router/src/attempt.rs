@@ -137,7 +137,10 @@ pub async fn first_answer(ask: Ask<'_>) -> Result<Live, Box<Failed>> {
                 next = walk.pass_over(clock.now_ms());
             }
             Err(Trouble::Fault(fault)) => {
-                place.blame(&fault);
+                // A count that fails says nothing about the model.
+                if ask.operation != Operation::CountTokens {
+                    place.blame(&fault);
+                }
                 drop(place);
                 let home = walk.at_home();
                 next = walk.failed(&fault, clock.now_ms());

@@ -106,6 +106,11 @@ impl Catalogue {
         self.cards.get(provider)?.get(model).cloned()
     }
 
+    /// The cards of a provider, by name.
+    pub fn cards_of(&self, provider: &str) -> impl Iterator<Item = &Arc<Card>> {
+        self.cards.get(provider).into_iter().flat_map(BTreeMap::values)
+    }
+
     /// All cards, by provider and name.
     pub fn cards(&self) -> impl Iterator<Item = &Arc<Card>> {
         self.cards.values().flat_map(BTreeMap::values)

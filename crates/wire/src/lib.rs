@@ -14,11 +14,13 @@ pub mod frame;
 mod json;
 pub mod matrix;
 pub mod op;
+pub mod params;
 pub mod peek;
 pub mod provider;
 pub mod refusal;
 pub mod secret;
 pub mod target;
+pub mod tokens;
 pub mod usage;
 
 pub use card::{Card, Rates};

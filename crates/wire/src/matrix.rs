@@ -12,6 +12,9 @@ pub enum Operation {
     Chat,
     /// Texts in, vectors out.
     Embeddings,
+    /// Messages in, the number of their tokens out. It costs nothing, and an upstream is asked only
+    /// where the provider's `ops` name it; else the gateway answers with an estimate.
+    CountTokens,
 }
 
 /// How an API family spells an operation.
@@ -42,6 +45,7 @@ impl Operation {
         match self {
             Operation::Chat => "chat",
             Operation::Embeddings => "embeddings",
+            Operation::CountTokens => "count_tokens",
         }
     }
 }
@@ -103,6 +107,9 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
             (Operation::Chat, Dialect::Anthropic)
         }
+        "/v1/messages/count_tokens"
+        | "/messages/count_tokens"
+        | "/anthropic/v1/messages/count_tokens" => (Operation::CountTokens, Dialect::Anthropic),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
         _ => return gemini(path),
     };
@@ -115,13 +122,14 @@ fn gemini(path: &str) -> Option<Route<'_>> {
     let path = path.strip_prefix("/gemini").unwrap_or(path);
     let path = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
     let (model, method) = path.strip_prefix("/models/")?.rsplit_once(':')?;
-    let stream = match method {
-        "generateContent" => false,
-        "streamGenerateContent" => true,
+    let (operation, stream) = match method {
+        "generateContent" => (Operation::Chat, false),
+        "streamGenerateContent" => (Operation::Chat, true),
+        "countTokens" => (Operation::CountTokens, false),
         _ => return None,
     };
     let named = Some(Named { model, stream }).filter(|_| !model.is_empty())?;
-    Some(Route { operation: Operation::Chat, surface: Dialect::Gemini, named: Some(named) })
+    Some(Route { operation, surface: Dialect::Gemini, named: Some(named) })
 }
 
 /// The path below a provider's base URL, its query included, or `None` where the dialect has no
@@ -140,6 +148,8 @@ pub fn upstream(
             gemini_path(model, method).into()
         }
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
+        (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
+        (Operation::CountTokens, Dialect::Gemini) => gemini_path(model, ":countTokens").into(),
         _ => return None,
     })
 }

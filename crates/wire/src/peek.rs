@@ -401,11 +401,13 @@ impl Reader<'_> {
             need(Name::Model)?;
         }
         match operation {
+            // Google's count also takes a whole request within its body.
+            Operation::CountTokens if gemini => {}
             Operation::Chat if gemini => need(Name::Contents)?,
-            Operation::Chat => need(Name::Messages)?,
+            Operation::Chat | Operation::CountTokens => need(Name::Messages)?,
             Operation::Embeddings => need(Name::Input)?,
         }
-        if self.surface == Dialect::Anthropic {
+        if self.surface == Dialect::Anthropic && operation == Operation::Chat {
             need(Name::MaxTokens)?;
         }
         if self.peek.model.is_empty() && !gemini {

@@ -49,7 +49,9 @@ use tollgate_wire::{Card, catalogue::Catalogue};
 
 pub use general::{General, LogFormat, LogLevel};
 pub use include::ReadFile;
+pub(crate) use mask::names_secret;
 pub use problem::{Mark, Problem, Severity, Strictness, Verdict};
+pub(crate) use provider::{ANY, main_dialect};
 pub use render::{render, verdict_table};
 
 use environment::Environment;
@@ -69,7 +71,9 @@ pub struct Config {
     /// The entries of `model_list`, in order.
     pub models: Vec<ModelEntry>,
     /// The catalogue with `tollgate.providers` in it.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
+    /// The providers that can be called with what the environment has, by name.
+    pub reachable: Vec<Arc<str>>,
 }
 
 /// One entry of `model_list`, as `/v1/models` and `/model/info` show it. No secret is in it.
@@ -209,9 +213,13 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
     };
     let mut models: Models = model::read(root, &world, report);
     let general = general::read(&general, &settings, env, report);
-    let concrete = wildcard::concrete(&catalogue, env);
+    let catalogue = Arc::new(catalogue);
+    let places = wildcard::places(&catalogue, env);
+    let mut reachable: Vec<Arc<str>> = places.keys().cloned().collect();
+    reachable.sort();
+    let concrete = wildcard::concrete(&catalogue, places);
     let rules = settings.rules(&mut models, &timeouts, concrete, report);
-    Config { table: Table::new(rules), general, models: models.entries, catalogue }
+    Config { table: Table::new(rules), general, models: models.entries, catalogue, reachable }
 }
 
 /// Verdicts of the sections. What only holds an anchor, or begins with `x-`, is the file's own

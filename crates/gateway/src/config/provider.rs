@@ -13,7 +13,7 @@ use super::{
 
 /// The provider's name of an entry that stands for every provider (`model: "*"`). No provider of
 /// the catalogue has it.
-pub(super) const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 /// What a model string means.
 pub(super) struct Meant {
@@ -230,7 +230,7 @@ pub(super) fn checked(text: &str, provider: &Provider) -> Result<String, &'stati
 }
 
 /// The dialect that a provider's targets are called in for clients of no dialect of its own.
-pub(super) fn main_dialect(provider: &Provider) -> Dialect {
+pub(crate) fn main_dialect(provider: &Provider) -> Dialect {
     if provider.speaks.contains_key(&Dialect::Openai) {
         return Dialect::Openai;
     }

@@ -12,19 +12,26 @@ use super::{
 
 /// Where each provider is and what it knows us by, as the environment says: for entries that stand
 /// for every provider.
-struct Place {
+pub(super) struct Place {
     base: String,
     credential: Option<Secret>,
 }
 
-/// Makes a wildcard's target concrete: the model's name and card, and for an entry that stands for
-/// every provider (`model: "*"`) the provider that the model's name begins with.
-pub(super) fn concrete(catalogue: &Catalogue, env: &Environment<'_>) -> Concrete {
-    let catalogue = catalogue.clone();
-    let places: HashMap<std::sync::Arc<str>, Place> = catalogue
+/// The places that can be called, by the provider's name.
+pub(super) type Places = HashMap<Arc<str>, Place>;
+
+/// The providers whose key is in the environment, or that need none.
+pub(super) fn places(catalogue: &Catalogue, env: &Environment<'_>) -> Places {
+    catalogue
         .providers()
         .filter_map(|provider| Some((provider.name.clone(), place(provider, env)?)))
-        .collect();
+        .collect()
+}
+
+/// Makes a wildcard's target concrete: the model's name and card, and for an entry that stands for
+/// every provider (`model: "*"`) the provider that the model's name begins with.
+pub(super) fn concrete(catalogue: &Arc<Catalogue>, places: Places) -> Concrete {
+    let catalogue = Arc::clone(catalogue);
     Arc::new(move |target, model| {
         if &*target.provider.name == ANY {
             return of_any(target, model, &catalogue, &places);
@@ -52,12 +59,7 @@ fn place(provider: &Provider, env: &Environment<'_>) -> Option<Place> {
 
 /// `target` is one of two: the first, of the OpenAI dialect, becomes a target of the provider's
 /// main dialect; the second one of the other dialect, where the provider speaks it.
-fn of_any(
-    target: &Target,
-    model: &str,
-    catalogue: &Catalogue,
-    places: &HashMap<std::sync::Arc<str>, Place>,
-) -> Option<Target> {
+fn of_any(target: &Target, model: &str, catalogue: &Catalogue, places: &Places) -> Option<Target> {
     let (provider, model) = match model.split_once('/') {
         Some((name, rest)) if !rest.is_empty() => (catalogue.provider(name)?, rest),
         Some(_) => return None,

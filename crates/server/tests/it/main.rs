@@ -13,14 +13,17 @@
 )]
 
 mod commands;
+mod count;
 mod database;
 mod differential;
 mod docs;
 mod faults;
 mod gate;
+mod inspect;
 mod keys;
 mod kill;
 mod lifecycle;
+mod models;
 mod postgres;
 mod proxy;
 mod refusals;

@@ -58,6 +58,11 @@ impl Body {
         self.fields.retain(|(other, value)| other != name || **value != *b"{}");
     }
 
+    /// Leaves out every field but these.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.fields.retain(|(name, _)| names.contains(&&**name));
+    }
+
     /// Adds the target's defaults, applies its provider's patches, and writes it all down.
     pub(super) fn finish(mut self, to: &Target) -> Bytes {
         for (name, value) in &to.defaults {

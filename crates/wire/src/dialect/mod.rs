@@ -3,6 +3,7 @@
 
 pub mod anthropic;
 mod body;
+mod count;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
@@ -32,6 +33,14 @@ pub trait Surface: Sync {
     fn write(&self, reply: &Response) -> Bytes;
     /// A state machine that writes a stream.
     fn encoder(&self, ask: &Request) -> Box<dyn Encode>;
+    /// A client's body whose tokens are to be counted, into the hub.
+    fn read_count(&self, payload: &Payload) -> Result<Request, Malformed> {
+        self.read(payload)
+    }
+    /// The answer to a count.
+    fn write_count(&self, tokens: u64) -> Bytes {
+        format!(r#"{{"input_tokens":{tokens}}}"#).into()
+    }
 }
 
 /// The provider's side of a dialect of the chat operation.
@@ -50,6 +59,20 @@ pub trait Upstream: Sync {
     fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
     /// A state machine that reads a stream.
     fn decoder(&self) -> Box<dyn Decode>;
+    /// The hub's request as a body whose tokens are to be counted. Only for dialects that
+    /// [`crate::matrix::upstream`] gives a path for it.
+    fn write_count(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        self.write(ask, to, dropped)
+    }
+    /// The answer to a count.
+    fn read_count(&self, body: &[u8]) -> Result<u64, Malformed> {
+        count::input_tokens(body)
+    }
 }
 
 /// Bytes in, events out; any split of the bytes gives the same events.

@@ -18,11 +18,18 @@ pub(super) fn path(
     to: &Target,
     streamed: bool,
 ) -> Result<String, Unsupported> {
-    let Some(path) = matrix::upstream(operation, dialect, &to.model, streamed) else {
+    // A count is worth no failed call: it is asked for only where the provider is known to have it.
+    let has = operation != Operation::CountTokens || to.provider.ops.contains(&operation);
+    let path = matrix::upstream(operation, dialect, &to.model, streamed);
+    let Some(path) = path.filter(|_| has) else {
         return Err(Unsupported {
             param: operation.name().to_owned(),
             model: to.model.to_string(),
-            why: format!("{} has no such operation", dialect.name()),
+            why: if has {
+                format!("{} has no such operation", dialect.name())
+            } else {
+                format!("{} has no such operation", to.provider.name)
+            },
         });
     };
     Ok([base_path(&to.base), &path].concat())

@@ -4,6 +4,7 @@
 //! other pair. Neither does I/O.
 
 pub mod bridge;
+pub mod count;
 mod head;
 pub mod listed;
 pub mod losses;
@@ -142,18 +143,20 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    // What the configuration sets goes deep into Google's body, where no splice reaches.
-    let deep = surface == crate::Dialect::Gemini && !to.defaults.is_empty();
-    let exchange: Box<dyn Exchange> =
-        if surface == to.dialect && relay::Relay::serves(surface) && !deep {
-            Box::new(relay::Relay::new(operation, surface, shown_model))
-        } else {
-            Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
-        };
-    match surface {
-        crate::Dialect::Gemini => Box::new(listed::Listed::new(exchange)),
-        _ => exchange,
-    }
+    let counts = operation == crate::Operation::CountTokens;
+    // What the configuration sets goes deep into Google's body, where no splice reaches; and its
+    // count may name the model within it.
+    let gemini = surface == crate::Dialect::Gemini;
+    let deep = gemini && (counts || !to.defaults.is_empty());
+    let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
+    let exchange: Box<dyn Exchange> = if counts && !same {
+        Box::new(count::Counting::new(surface, to.dialect))
+    } else if same {
+        Box::new(relay::Relay::new(operation, surface, shown_model))
+    } else {
+        Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
+    };
+    if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.

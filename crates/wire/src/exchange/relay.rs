@@ -129,7 +129,10 @@ impl Exchange for Relay {
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);
         let mut edits = Edits::new(&payload.body, &payload.peek);
         edits.model(to);
-        edits.defaults(to);
+        // Defaults are about the answer, and a count that is asked for with them is refused.
+        if self.operation != Operation::CountTokens {
+            edits.defaults(to);
+        }
         if streamed && self.dialect == Dialect::Openai {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
         }
@@ -149,6 +152,11 @@ impl Exchange for Relay {
             return Err(Malformed::new(format!("the upstream answered with an error: {message}")));
         }
         let (field, there) = match (self.operation, self.dialect) {
+            (Operation::CountTokens, dialect) => {
+                super::count::provider(dialect)?.read_count(&body)?;
+                self.ear.whole(&facts, &body, self.operation);
+                return Ok(body);
+            }
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
             (Operation::Chat, Dialect::Gemini) => ("candidates", facts.content.is_some()),
             (Operation::Chat, _) => ("choices", facts.content.is_some()),
@@ -214,6 +222,9 @@ impl Exchange for Relay {
     }
 
     fn usage(&self) -> Usage {
+        if self.operation == Operation::CountTokens {
+            return Usage::default();
+        }
         self.ear.usage()
     }
 

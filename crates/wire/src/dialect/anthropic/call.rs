@@ -37,6 +37,27 @@ pub(super) fn write(
     to: &Target,
     dropped: &mut Vec<String>,
 ) -> Result<bytes::Bytes, CannotAsk> {
+    Ok(written(ask, to, dropped)?.finish(to))
+}
+
+/// The fields of which a count is made; any other is refused there.
+/// <https://platform.claude.com/docs/en/api/messages/count_tokens>
+const COUNTED: &[&str] =
+    &["model", "system", "messages", "tools", "tool_choice", "thinking", "output_config"];
+
+/// The same request as far as its tokens are concerned.
+pub(super) fn write_count(
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<bytes::Bytes, CannotAsk> {
+    let mut body = written(ask, to, dropped)?;
+    body.keep(COUNTED);
+    let plain = Target { defaults: Vec::new(), ..to.clone() };
+    Ok(body.finish(&plain))
+}
+
+fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body, CannotAsk> {
     let mut sieve = Sieve::new(to, dropped);
     let mut body = Body::default();
     body.text("model", &to.model);
@@ -56,7 +77,7 @@ pub(super) fn write(
     tools(ask, &mut sieve, &mut body)?;
     output(ask, thinking, &mut sieve, &mut body)?;
     rest(ask, &mut sieve, &mut body)?;
-    Ok(body.finish(to))
+    Ok(body)
 }
 
 /// The mode of thinking: the client's own, or the budget that LiteLLM gives to its effort.

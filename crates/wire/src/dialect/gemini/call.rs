@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
 use super::{config, contents, thinking::Family};
@@ -17,6 +17,7 @@ use crate::{
     exchange::{CannotAsk, Malformed},
     matrix::Dialect,
     op::chat::{Extra, Function, Raw, Request, Thinking, Tool, ToolChoice},
+    provider::Auth,
     target::Target,
 };
 
@@ -29,8 +30,38 @@ pub(super) fn write(
     to: &Target,
     dropped: &mut Vec<String>,
 ) -> Result<Bytes, CannotAsk> {
-    let mut sieve = Sieve::new(to, dropped);
     let ask = with_defaults(ask, to)?;
+    Ok(written(&ask, to, dropped)?.finish_patched(to))
+}
+
+/// The members of which a count is made.
+const COUNTED: &[&str] = &["contents", "systemInstruction", "tools", "toolConfig"];
+
+/// The same request as far as its tokens are concerned. Where a key is taken the members stand within
+/// a whole request; Vertex AI, where a token is, has them at the top.
+/// <https://ai.google.dev/api/tokens#method:-models.counttokens>
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens>
+pub(super) fn write_count(
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<Bytes, CannotAsk> {
+    let mut body = written(ask, to, dropped)?;
+    body.keep(COUNTED);
+    if to.provider.auth != Auth::XGoogApiKey {
+        return Ok(body.finish_patched(to));
+    }
+    let collection = ["models/", "tunedModels/"].iter().any(|own| to.model.starts_with(own));
+    body.text("model", &[if collection { "" } else { "models/" }, &*to.model].concat());
+    let request = body.finish_patched(to);
+    let mut out = BytesMut::new();
+    json::object(&mut out, |o| o.key("generateContentRequest").put_slice(&request));
+    Ok(out.freeze())
+}
+
+fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body, CannotAsk> {
+    let mut sieve = Sieve::new(to, dropped);
+    let ask = Cow::Borrowed(ask);
     let ask = &*with_thinking(ask);
     let family = Family::of(&to.model);
     let mut body = Body::default();
@@ -51,7 +82,7 @@ pub(super) fn write(
     });
     body.drop_empty("generationConfig");
     rest(ask, &own, &mut sieve, &mut body)?;
-    Ok(body.finish_patched(to))
+    Ok(body)
 }
 
 /// What the configuration sets where the client does not. Its names are OpenAI's, or Google's own

@@ -46,6 +46,14 @@ impl Surface for Gemini {
     fn encoder(&self, _ask: &Request) -> Box<dyn Encode> {
         Box::new(encode::Encoder::default())
     }
+
+    fn read_count(&self, payload: &Payload) -> Result<Request, Malformed> {
+        request::read_count(payload)
+    }
+
+    fn write_count(&self, tokens: u64) -> Bytes {
+        format!(r#"{{"totalTokens":{tokens}}}"#).into()
+    }
 }
 
 impl Upstream for Gemini {
@@ -64,6 +72,19 @@ impl Upstream for Gemini {
 
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(decode::Decoder::default())
+    }
+
+    fn write_count(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        call::write_count(ask, to, dropped)
+    }
+
+    fn read_count(&self, body: &[u8]) -> Result<u64, Malformed> {
+        reply::read_count(body)
     }
 }
 

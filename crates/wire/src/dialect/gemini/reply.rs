@@ -112,6 +112,12 @@ fn said(blocks: &[Block]) -> Said {
     said
 }
 
+/// `{"totalTokens": 31}`
+/// <https://ai.google.dev/api/tokens#response-body>
+pub(super) fn read_count(body: &[u8]) -> Result<u64, Malformed> {
+    Fields::of_body(body)?.need("totalTokens", "a number of tokens")
+}
+
 pub(super) fn write(reply: &Response) -> Bytes {
     let native = reply.upstream == Dialect::Gemini;
     let refused = reply.extra.iter().any(|(name, _)| **name == *"promptFeedback");

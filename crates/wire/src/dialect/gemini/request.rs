@@ -11,9 +11,29 @@ use crate::{
 };
 
 pub(super) fn read(payload: &Payload) -> Result<Request, Malformed> {
+    read_fields(fields(payload)?, payload)
+}
+
+/// A request whose tokens are to be counted: the prompt alone, or within a whole request.
+/// <https://ai.google.dev/api/tokens#method:-models.counttokens>
+pub(super) fn read_count(payload: &Payload) -> Result<Request, Malformed> {
+    let mut fields = fields(payload)?;
+    match fields.take("generateContentRequest") {
+        Some(raw) => {
+            let at = At::Field(&At::Body, "generateContentRequest");
+            read_fields(Fields::of(raw, at)?.camel()?, payload)
+        }
+        None => read_fields(fields, payload),
+    }
+}
+
+fn fields(payload: &Payload) -> Result<Fields<'_, 'static>, Malformed> {
     let mut fields = Fields::of_body(&payload.body)?;
     fields.leave_out(&payload.body, &payload.peek.ours);
-    let mut fields = fields.camel()?;
+    fields.camel()
+}
+
+fn read_fields(mut fields: Fields<'_, '_>, payload: &Payload) -> Result<Request, Malformed> {
     // Google's SDKs repeat what the path says.
     fields.take("model");
     let messages = contents::read(&mut fields)?;

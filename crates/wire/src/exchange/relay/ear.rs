@@ -122,6 +122,7 @@ impl Ear {
                 self.content = Content { events: 1, bytes: content as u64, shortest: Some(0) };
             }
             Operation::Embeddings => self.figures.has_no_output(),
+            Operation::CountTokens => {}
         }
     }
 
