@@ -46,13 +46,22 @@ where
     let headers = &headers;
     let general = &snapshot.general;
     let body = read_capped(body, headers, general.max_body_bytes, general.body_idle).await?;
-    let mut peek = peek::peek(surface, operation, &body).map_err(|error| {
+    // OpenAI's paths may name the model; all else is in the body as ever.
+    let engine = matches!(surface, Dialect::Openai | Dialect::Completions);
+    let read = match named {
+        Some(_) if engine => peek::peek_named,
+        Some(_) | None => peek::peek,
+    };
+    let mut peek = read(surface, operation, &body).map_err(|error| {
         let mut why = Refusal::new(RefusalKind::InvalidRequest, error.message);
         why.param = error.param;
         why
     })?;
     if let Some(named) = named {
-        (peek.model, peek.stream) = (named.model, named.stream);
+        peek.model = named.model;
+        if !engine {
+            peek.stream = named.stream;
+        }
     }
     // Most requests have none of LiteLLM's own headers: one look spares many.
     let litellm = headers.keys().any(|name| name.as_str().starts_with("x-litellm-"));
@@ -100,7 +109,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn travelling(surface: Dialect, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let names: &[&str] = match surface {
-        Dialect::Openai | Dialect::Responses => &OPENAI_HEADERS,
+        Dialect::Openai | Dialect::Responses | Dialect::Completions => &OPENAI_HEADERS,
         Dialect::Anthropic => &ANTHROPIC_HEADERS,
         _ => &[],
     };

@@ -98,15 +98,43 @@ pub struct Named<'a> {
 /// What a client's path means, or `None` if no hot route has it. LiteLLM serves each path with and
 /// without `/v1`.
 pub fn surface(path: &str) -> Option<Route<'_>> {
+    if let Some(route) = engine(path) {
+        return Some(route);
+    }
     let (operation, surface) = match path {
         "/v1/chat/completions" | "/chat/completions" => (Operation::Chat, Dialect::Openai),
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
             (Operation::Chat, Dialect::Anthropic)
         }
+        "/v1/responses" | "/responses" | "/openai/v1/responses" => {
+            (Operation::Chat, Dialect::Responses)
+        }
+        "/v1/completions" | "/completions" => (Operation::Chat, Dialect::Completions),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
         _ => return None,
     };
     Some(Route { operation, surface, named: None })
+}
+
+/// Paths that name the model as OpenAI's first API did and Azure's does:
+/// `/engines/{model}/completions`, `/openai/deployments/{model}/chat/completions`. What is asked
+/// for is in the body as ever. A model's name may have slashes.
+fn engine(path: &str) -> Option<Route<'_>> {
+    let rest = path.strip_prefix("/v1").unwrap_or(path);
+    let rest =
+        rest.strip_prefix("/engines/").or_else(|| path.strip_prefix("/openai/deployments/"))?;
+    let (model, operation, surface) = None
+        .or_else(|| {
+            Some((rest.strip_suffix("/chat/completions")?, Operation::Chat, Dialect::Openai))
+        })
+        .or_else(|| {
+            Some((rest.strip_suffix("/completions")?, Operation::Chat, Dialect::Completions))
+        })
+        .or_else(|| {
+            Some((rest.strip_suffix("/embeddings")?, Operation::Embeddings, Dialect::Openai))
+        })?;
+    let named = Named { model, stream: false };
+    (!model.is_empty()).then_some(Route { operation, surface, named: Some(named) })
 }
 
 /// The path below a provider's base URL, its query included, or `None` where the dialect has no
@@ -121,6 +149,8 @@ pub fn upstream(
     Some(match (operation, dialect) {
         (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
         (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
+        (Operation::Chat, Dialect::Responses) => "/responses".into(),
+        (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         _ => return None,
     })

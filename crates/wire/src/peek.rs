@@ -21,13 +21,16 @@ pub struct Peek {
     pub model: String,
     /// Where the value of `model` stands, quotes included.
     pub model_span: Range<usize>,
+    /// True if the path names the model, whether or not the body does.
+    pub named: bool,
     /// `stream`
     pub stream: bool,
     /// `stream_options.include_usage`
     pub include_usage: bool,
     /// Where the value of `stream_options` stands, if there is one.
     pub stream_options_span: Option<Range<usize>>,
-    /// `max_tokens` or `max_completion_tokens`: the larger where both are given. `None` for a
+    /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`: the larger where both are
+    /// given. `None` for a
     /// negative number, which some local servers read as "no limit".
     pub max_tokens: Option<u64>,
     /// `n`
@@ -76,8 +79,23 @@ pub struct PeekError {
 
 /// Reads `body`, a request of `operation` in the dialect `surface`.
 pub fn peek(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek, PeekError> {
+    read(surface, operation, body, false)
+}
+
+/// The same for a request whose path names the model: the body need not.
+pub fn peek_named(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek, PeekError> {
+    read(surface, operation, body, true)
+}
+
+fn read(
+    surface: Dialect,
+    operation: Operation,
+    body: &Bytes,
+    named: bool,
+) -> Result<Peek, PeekError> {
     let mut reader =
         Reader { body, surface, seen: 0, peek: Peek::default(), max_tokens: [None; 2] };
+    reader.peek.named = named;
     reader.peek.members.reserve(16);
     let mut scan = Scan::new(body);
     if scan.look() != Some(b'{') {
@@ -112,7 +130,9 @@ pub fn is_ours(name: &str) -> bool {
 enum Name {
     Model,
     Messages,
+    Prompt,
     Input,
+    MaxOutputTokens,
     Stream,
     StreamOptions,
     MaxTokens,
@@ -150,7 +170,9 @@ impl Name {
         Some(match key {
             b"model" => Name::Model,
             b"messages" => Name::Messages,
+            b"prompt" => Name::Prompt,
             b"input" => Name::Input,
+            b"max_output_tokens" => Name::MaxOutputTokens,
             b"stream" => Name::Stream,
             b"stream_options" => Name::StreamOptions,
             b"max_tokens" => Name::MaxTokens,
@@ -199,7 +221,9 @@ impl Name {
         match self {
             Name::Model => "model",
             Name::Messages => "messages",
+            Name::Prompt => "prompt",
             Name::Input => "input",
+            Name::MaxOutputTokens => "max_output_tokens",
             Name::Stream => "stream",
             Name::StreamOptions => "stream_options",
             Name::MaxTokens => "max_tokens",
@@ -226,7 +250,9 @@ impl Name {
         match self {
             N::Model
             | N::Messages
+            | N::Prompt
             | N::Input
+            | N::MaxOutputTokens
             | N::Stream
             | N::StreamOptions
             | N::MaxTokens
@@ -268,7 +294,8 @@ impl Reader<'_> {
         self.seen |= bit;
         let value =
             Value { name: name.text(), text: self.body.get(at.clone()).unwrap_or_default() };
-        let openai = self.surface == Dialect::Openai;
+        let responses = self.surface == Dialect::Responses;
+        let openai = matches!(self.surface, Dialect::Openai | Dialect::Completions);
         match name {
             Name::Model => {
                 self.peek.model = value.string()?.unwrap_or_default();
@@ -281,10 +308,11 @@ impl Reader<'_> {
                 self.peek.include_usage = value.include_usage()?;
                 self.peek.stream_options_span = Some(at);
             }
-            Name::MaxTokens => self.max_tokens[0] = value.count()?,
+            Name::MaxTokens if !responses => self.max_tokens[0] = value.count()?,
             Name::MaxCompletionTokens if openai => self.max_tokens[1] = value.count()?,
             Name::N if openai => self.peek.n = value.count()?,
-            Name::User if openai => self.peek.end_user = value.string()?,
+            Name::MaxOutputTokens if responses => self.max_tokens[1] = value.count()?,
+            Name::User if openai || responses => self.peek.end_user = value.string()?,
             Name::Metadata => self.metadata(&value)?,
             Name::Tags => self.peek.tags.extend(value.names("tags")?),
             Name::Fallbacks => self.peek.fallbacks = value.names("fallbacks")?,
@@ -295,6 +323,9 @@ impl Reader<'_> {
             Name::Timeout => self.peek.timeout_ms = value.seconds()?,
             Name::DisableFallbacks => self.peek.disable_fallbacks = value.bool()?,
             Name::StreamOptions
+            | Name::Prompt
+            | Name::MaxOutputTokens
+            | Name::MaxTokens
             | Name::MaxCompletionTokens
             | Name::N
             | Name::User
@@ -346,15 +377,20 @@ impl Reader<'_> {
                 Ok(())
             }
         };
-        need(Name::Model)?;
+        if !self.peek.named {
+            need(Name::Model)?;
+        }
         match operation {
+            // A conversation may be one that the provider has already: the surface knows.
+            Operation::Chat if self.surface == Dialect::Responses => {}
+            Operation::Chat if self.surface == Dialect::Completions => need(Name::Prompt)?,
             Operation::Chat => need(Name::Messages)?,
             Operation::Embeddings => need(Name::Input)?,
         }
         if self.surface == Dialect::Anthropic {
             need(Name::MaxTokens)?;
         }
-        if self.peek.model.is_empty() {
+        if self.peek.model.is_empty() && !self.peek.named {
             return Err(PeekError::field("model", "`model` must be the name of a model"));
         }
         let [a, b] = self.max_tokens;

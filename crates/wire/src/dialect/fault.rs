@@ -75,7 +75,10 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Faul
 /// The fault that an error object inside a stream, or with status 200, means.
 pub(super) fn inside(body: &[u8]) -> Fault {
     let complaint = complaint(body);
-    let status = complaint.status.or_else(|| status_of_type(complaint.error_type.as_deref()));
+    let status = complaint
+        .status
+        .or_else(|| status_of_type(complaint.error_type.as_deref()))
+        .or_else(|| status_of_type(complaint.code.as_deref()));
     let mut fault = complaint.into_fault(Some(status.unwrap_or(500)));
     fault.status = status;
     fault.body = clip(body);
@@ -149,7 +152,7 @@ fn context_window(words: &str) -> bool {
 /// The status that an error type stands for, in both dialects' names.
 fn status_of_type(error_type: Option<&str>) -> Option<u16> {
     Some(match error_type? {
-        "invalid_request_error" => 400,
+        "invalid_request_error" | "invalid_prompt" => 400,
         "authentication_error" => 401,
         "billing_error" | "insufficient_quota" => 402,
         "permission_error" => 403,
@@ -230,7 +233,13 @@ fn of_object(value: &Value) -> Complaint {
         let number = number.as_u64().or_else(|| number.as_str()?.parse().ok())?;
         u16::try_from(number).ok().filter(|status| (400..600).contains(status))
     });
-    Complaint { message, code, error_type: text("type"), param: text("param"), status }
+    Complaint {
+        message,
+        code,
+        error_type: text("type").filter(|kind| kind != "error"),
+        param: text("param"),
+        status,
+    }
 }
 
 /// A message that is not JSON. Markup is not shown: it is an error page of something in between.

@@ -64,6 +64,24 @@ pub(super) fn integer(out: &mut BytesMut, mut value: u64) {
     out.put_slice(digits.get(20 - used..).unwrap_or_default());
 }
 
+/// JSON without white space between its tokens: arguments travel as a string elsewhere,
+/// and an event of a stream on one line.
+pub(super) fn compact(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    json.chars()
+        .filter(|character| {
+            let inside = in_string;
+            match character {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => in_string = !in_string,
+                _ => {}
+            }
+            inside || !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
 /// An object that is being written.
 pub(super) struct Object<'o> {
     out: &'o mut BytesMut,
@@ -115,6 +133,15 @@ impl Object<'_> {
 
     pub(super) fn list(&mut self, name: &str, fill: impl FnOnce(&mut List<'_>)) {
         list(self.key(name), fill);
+    }
+
+    /// Members that are JSON text already, at least one: `"a":1,"b":2`.
+    pub(super) fn members(&mut self, json: &[u8]) {
+        if !self.first {
+            self.out.put_u8(b',');
+        }
+        self.first = false;
+        self.out.put_slice(json);
     }
 
     pub(super) fn extra(&mut self, extra: &Extra) {

@@ -3,11 +3,13 @@
 
 pub mod anthropic;
 mod body;
+pub mod completions;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
 mod json;
 pub mod openai;
+pub mod responses;
 mod sieve;
 
 use bytes::{Bytes, BytesMut};
@@ -26,8 +28,25 @@ use crate::{
 pub trait Surface: Sync {
     /// A client's body, into the hub.
     fn read(&self, payload: &Payload) -> Result<Request, Malformed>;
+    /// Settles what of a request only a provider of this dialect can do, for a target that speaks
+    /// another one: said in words that every dialect has, refused, or left out and named.
+    fn elsewhere(
+        &self,
+        _ask: &mut Request,
+        _to: &Target,
+        _dropped: &mut Vec<String>,
+    ) -> Result<(), CannotAsk> {
+        Ok(())
+    }
     /// A whole answer, out of the hub.
     fn write(&self, reply: &Response) -> Bytes;
+    /// What writes a whole answer where that takes knowledge of the request; `None`: [`write`]
+    /// does it.
+    ///
+    /// [`write`]: Surface::write
+    fn writer(&self, _ask: &Request) -> Option<Box<dyn Write>> {
+        None
+    }
     /// A state machine that writes a stream.
     fn encoder(&self, ask: &Request) -> Box<dyn Encode>;
 }
@@ -48,6 +67,12 @@ pub trait Upstream: Sync {
     fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
     /// A state machine that reads a stream.
     fn decoder(&self) -> Box<dyn Decode>;
+}
+
+/// Writes a whole answer to the request that it was made for.
+pub trait Write: Send {
+    /// The answer, out of the hub.
+    fn write(&self, reply: &Response) -> Bytes;
 }
 
 /// Bytes in, events out; any split of the bytes gives the same events.
@@ -73,6 +98,8 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Responses => &responses::Responses,
+        Dialect::Completions => &completions::Completions,
         _ => return None,
     })
 }
@@ -82,6 +109,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Responses => &responses::Responses,
         _ => return None,
     })
 }
@@ -109,6 +137,7 @@ pub fn fault_inside(body: &[u8]) -> Fault {
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
+        Dialect::Responses => responses::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

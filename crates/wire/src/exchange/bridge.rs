@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,
-    dialect::{self, Decode, Encode, Surface, Upstream, fault::says_something},
+    dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
     fault::{Fault, FaultKind},
     op::chat::{Delta, Event, Part, Reason, Response},
     refusal::Refusal,
@@ -33,6 +33,8 @@ pub struct Bridge {
     /// The model's name as the client is to see it.
     shown_model: Box<str>,
     stream: Option<Stream>,
+    /// Writes a whole answer, where that takes knowledge of the request.
+    writer: Option<Box<dyn Write>>,
     begun: bool,
     done: bool,
     finish: Option<Reason>,
@@ -97,6 +99,7 @@ impl Bridge {
             upstream,
             shown_model: shown_model.into(),
             stream: None,
+            writer: None,
             begun: false,
             done: false,
             finish: None,
@@ -176,16 +179,22 @@ impl Bridge {
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let (surface, upstream) = (self.client()?, self.provider()?);
-        let ask = surface.read(payload)?;
+        let mut ask = surface.read(payload)?;
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
+        let encoder = ask.stream.then(|| surface.encoder(&ask));
+        self.writer = if ask.stream { None } else { surface.writer(&ask) };
+        if self.surface != self.upstream {
+            surface.elsewhere(&mut ask, to, &mut self.dropped)?;
+            dialect::responses::unseal_for(self.upstream, &mut ask);
+        }
         let body = upstream.write(&ask, to, &mut self.dropped)?;
         self.received_s = (payload.received_s > 0).then_some(payload.received_s);
         self.prompt_bytes = payload.body.len() as u64;
-        if ask.stream {
+        if let Some(encoder) = encoder {
             self.stream = Some(Stream {
                 decoder: upstream.decoder(),
-                encoder: surface.encoder(&ask),
+                encoder,
                 head: Vec::new(),
                 events: Vec::new(),
                 ended: false,
@@ -208,7 +217,10 @@ impl Exchange for Bridge {
         self.finish = first.and_then(|choice| choice.finish.as_ref()).map(|f| f.reason);
         self.usage = reply.usage;
         reply.usage = Some(self.usage());
-        Ok(self.client()?.write(&reply))
+        Ok(match &self.writer {
+            Some(writer) => writer.write(&reply),
+            None => self.client()?.write(&reply),
+        })
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

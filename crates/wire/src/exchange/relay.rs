@@ -48,7 +48,7 @@ pub struct Relay {
 impl Relay {
     /// Whether there is a relay for this dialect: elsewhere a bridge goes between equals, too.
     pub const fn serves(dialect: Dialect) -> bool {
-        matches!(dialect, Dialect::Openai | Dialect::Anthropic)
+        matches!(dialect, Dialect::Openai | Dialect::Anthropic | Dialect::Completions)
     }
 
     /// `shown_model` is the model name that the client is to see.
@@ -127,7 +127,7 @@ impl Exchange for Relay {
         let mut edits = Edits::new(&payload.body, &payload.peek);
         edits.model(to);
         edits.defaults(to);
-        if streamed && self.dialect == Dialect::Openai {
+        if streamed && matches!(self.dialect, Dialect::Openai | Dialect::Completions) {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
         }
         edits.patches(to);

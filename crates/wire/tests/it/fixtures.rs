@@ -22,11 +22,13 @@ pub(crate) fn upstreams() -> impl Iterator<Item = Dialect> + Clone {
 }
 
 /// The smallest request of a surface.
-pub(crate) fn plain(_surface: Dialect, stream: bool) -> Bytes {
-    let plain = format!(
-        r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
-    );
-    plain.into()
+pub(crate) fn plain(surface: Dialect, stream: bool) -> Bytes {
+    let rest = match surface {
+        Dialect::Responses => r#""input":"x""#,
+        Dialect::Completions => r#""prompt":"x""#,
+        _ => r#""max_tokens":9,"messages":[{"role":"user","content":"x"}]"#,
+    };
+    format!(r#"{{"model":"m","stream":{stream},{rest}}}"#).into()
 }
 
 pub(crate) const SHOWN: &str = "shown-model";

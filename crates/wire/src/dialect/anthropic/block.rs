@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
-        json::{List, Object},
+        json::{List, Object, compact},
         openai::write_cache,
     },
     exchange::Malformed,
@@ -59,23 +59,6 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         return Ok(Part::Other { dialect: Dialect::Anthropic, raw: raw.to_owned() }.into());
     };
     Ok(Block { part, cache: cache(&mut fields)?, extra: fields.rest() })
-}
-
-/// JSON without white space between its tokens: arguments travel as a string elsewhere.
-fn compact(json: &str) -> String {
-    let (mut in_string, mut escaped) = (false, false);
-    json.chars()
-        .filter(|character| {
-            let inside = in_string;
-            match character {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => in_string = !in_string,
-                _ => {}
-            }
-            inside || !character.is_ascii_whitespace()
-        })
-        .collect()
 }
 
 fn tool_result(fields: &mut Fields<'_, '_>) -> Result<ToolResult, Malformed> {

@@ -21,8 +21,11 @@ use crate::{
     target::Target,
 };
 
+pub(super) use call::effort;
 pub(super) use error::{broken, refusal};
-pub(super) use part::write_cache;
+pub(super) use part::{source_of, write_cache};
+pub(super) use request::{include_usage, stop};
+pub(super) use usage::write as write_usage;
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

@@ -125,16 +125,20 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
             None => o.null("refusal"),
         }
         message::tool_calls(o, &choice.blocks, native);
-        if native {
-            o.extra(&choice.message_extra);
+        for (name, raw) in &choice.message_extra {
+            if native || **name == *"annotations" {
+                o.raw(name, raw.get());
+            }
         }
     });
     match &choice.finish {
         Some(finish) => o.text("finish_reason", finish.reason.openai()),
         None => o.null("finish_reason"),
     }
-    if native {
-        o.extra(&choice.extra);
+    for (name, raw) in &choice.extra {
+        if native || **name == *"logprobs" {
+            o.raw(name, raw.get());
+        }
     }
 }
 

@@ -46,12 +46,15 @@ impl<'a> Edits<'a> {
 
     /// The target's own name for the model.
     pub(super) fn model(&mut self, to: &Target) {
-        if *self.peek.model == *to.model {
+        // Named by the path, the body may say something else.
+        if *self.peek.model == *to.model && !self.peek.named {
             return;
         }
         let span = &self.peek.model_span;
         if let Some(i) = self.peek.members.iter().position(|m| m.value == *span) {
             self.touched.entry(i).or_default().value = Some(json(&*to.model));
+        } else {
+            self.added.push(("model".to_owned(), json(&*to.model)));
         }
     }
 
