@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::{
+    exchange::seal::Tenant,
     json::{Flaw, MAX_DEPTH, Scan, Text},
     matrix::{Dialect, Operation},
 };
@@ -54,6 +55,8 @@ pub struct Peek {
     pub close: usize,
     /// Every member of the object, in order.
     pub members: Vec<Member>,
+    /// Not of the body: whose the request is, where ids of stored answers are to be bound to it.
+    pub tenant: Option<Tenant>,
 }
 
 /// Where a member of the body's object stands.

@@ -7,6 +7,7 @@ pub mod bridge;
 mod head;
 pub mod losses;
 pub mod relay;
+pub mod seal;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

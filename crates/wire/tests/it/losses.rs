@@ -134,6 +134,7 @@ fn sum(dialect: Dialect, text: &str) -> Value {
         let Ok(event) = serde_json::from_str::<Value>(data) else { continue };
         match dialect {
             Dialect::Anthropic => add_event(&mut total, event),
+            Dialect::Responses => add_item_event(&mut total, event),
             _ => add_chunk(&mut total, event),
         }
     }
@@ -208,6 +209,22 @@ fn add_event(total: &mut Value, event: Value) {
                 total["usage"][name] = value.clone();
             }
         }
+        _ => {}
+    }
+}
+
+/// The answer as the last event has it, and the texts that the deltas add up to.
+fn add_item_event(total: &mut Value, event: Value) {
+    let delta = event["delta"].clone();
+    match event["type"].as_str().unwrap() {
+        "response.created" | "response.completed" | "response.incomplete" => {
+            total["response"] = event["response"].clone();
+        }
+        kind if delta.is_string() => {
+            let place = format!("{}.{}", event["output_index"], event["content_index"]);
+            grow(&mut total["deltas"][kind.replace('.', "_")][place.replace('.', "_")], delta);
+        }
+        "error" => total["error"] = event,
         _ => {}
     }
 }

@@ -31,6 +31,7 @@ use crate::{
 pub(super) use error::broken;
 pub(super) use item::ITEM;
 pub(crate) use thought::unseal_for;
+pub(crate) use tool::is_call;
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

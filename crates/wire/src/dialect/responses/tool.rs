@@ -120,6 +120,12 @@ impl Kind {
     }
 }
 
+/// Whether an item of this type, quotes included, is a call of a tool that the client runs.
+pub(crate) fn is_call(kind: &[u8]) -> bool {
+    let kind = std::str::from_utf8(kind).unwrap_or_default().trim_matches('"');
+    kind == "function_call" || Kind::of_call(kind).is_some()
+}
+
 /// JSON text of ours.
 pub(super) fn raw(text: String) -> Option<Raw> {
     RawValue::from_string(text).ok()

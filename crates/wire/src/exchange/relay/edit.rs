@@ -67,6 +67,24 @@ impl<'a> Edits<'a> {
         }
     }
 
+    /// The value of a member, if it is a string.
+    pub(super) fn string(&self, name: &str) -> Option<String> {
+        let member = self.named(name).next().and_then(|i| self.peek.members.get(i))?;
+        serde_json::from_slice(self.text(&member.value)).ok()
+    }
+
+    /// Whether a member is there and says something.
+    pub(super) fn says(&self, name: &str) -> bool {
+        self.named(name)
+            .filter_map(|i| self.peek.members.get(i))
+            .any(|member| !matches!(self.text(&member.value), b"null" | b"false"))
+    }
+
+    /// Another text in place of a member's value.
+    pub(super) fn replace(&mut self, name: &str, text: &str) {
+        self.set(name, json(text));
+    }
+
     /// Sets `stream_options.include_usage`.
     pub(super) fn ask_for_usage(&mut self, to: &Target) -> Asked {
         const NAME: &str = "stream_options";
