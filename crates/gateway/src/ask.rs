@@ -7,9 +7,18 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tollgate_wire::{Dialect, Operation, Refusal, RefusalKind, exchange::Payload, peek};
+use tollgate_wire::{
+    Dialect, Operation, Refusal, RefusalKind,
+    exchange::{Payload, seal::Tenant},
+    peek,
+};
 
-use crate::{core::Snapshot, handle::Incoming, now::Now};
+use crate::{
+    auth::Caller,
+    core::{Gateway, Snapshot},
+    handle::Incoming,
+    now::Now,
+};
 
 /// Headers of a client that belong to its dialect and travel on to an upstream of that dialect.
 const OPENAI_HEADERS: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
@@ -35,6 +44,29 @@ impl Ask {
     pub fn input_estimate(&self) -> u64 {
         self.payload.body.len() as u64 / 4
     }
+}
+
+/// Marks whose ids a request may have, where its dialect has ids of answers that are stored.
+pub fn owned(mut ask: Ask, gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Ask {
+    if ask.surface == Dialect::Responses {
+        ask.payload.peek.tenant = Some(tenant(gw, snapshot, caller));
+    }
+    ask
+}
+
+/// Whose answers these are: a team's, else a user's, else a key's. They are marked with what only
+/// the gateway's nodes know, so they are lost with another master key.
+pub fn tenant(gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Tenant {
+    let name = match caller {
+        Caller::Admin => "admin".to_owned(),
+        Caller::Key(key) => match (&key.team_id, &key.user_id) {
+            (Some(team), _) => format!("team {team}"),
+            (None, Some(user)) => format!("user {user}"),
+            (None, None) => format!("key {}", key.hash),
+        },
+    };
+    let secret = snapshot.master_key.as_ref().unwrap_or(&gw.generated_master_key);
+    Tenant::new(&secret.0, &name)
 }
 
 /// Reads a request: its body, its fields, the headers that steer it.

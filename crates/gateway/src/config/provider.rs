@@ -221,7 +221,7 @@ pub(super) fn checked(text: &str, provider: &Provider) -> Result<String, &'stati
             let base = base.strip_suffix("/messages").unwrap_or(base);
             if base.ends_with("/v1") { base.to_owned() } else { format!("{base}/v1") }
         }
-        _ => ["/chat/completions", "/embeddings"]
+        _ => ["/chat/completions", "/completions", "/responses", "/embeddings"]
             .iter()
             .find_map(|end| base.strip_suffix(end))
             .unwrap_or(base)

@@ -24,5 +24,6 @@ mod lifecycle;
 mod postgres;
 mod proxy;
 mod refusals;
+mod responses;
 mod seed;
 mod spend;

@@ -18,6 +18,7 @@ use super::{
     embeddings, lock, openai,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
+    responses,
     said::{Said, say},
 };
 
@@ -36,6 +37,7 @@ enum Spelling {
 enum Ask {
     OpenAi(openai::Ask),
     Anthropic(anthropic::Ask),
+    Responses(responses::Ask),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -65,13 +67,24 @@ pub(super) async fn respond(
     let spelling =
         if path.starts_with("/messages") { Spelling::Anthropic } else { Spelling::OpenAi };
     let outcome = match (&recorded.method, path) {
+        (&Method::GET | &Method::DELETE, _) if path.starts_with("/responses/") => {
+            stored(&shared, path, &recorded).map(Outcome::Json)
+        }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
         (&Method::POST, _) => ask(&shared, path, &recorded, spelling),
         _ => Err(Refuse::new(405, "Not allowed to use this method on this path.")),
     };
     match outcome {
         Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
-        Ok(Outcome::Scripted(ask, reply)) => perform(*ask, *reply, spelling, serial, watch).await,
+        Ok(Outcome::Scripted(ask, reply)) => {
+            if let Ask::Responses(ask) = &*ask
+                && ask.store
+            {
+                let whole = responses::whole(&say(&ask.prompt, &reply), ask, serial);
+                lock(&shared.stored).insert(responses::id_of(serial), whole);
+            }
+            perform(*ask, *reply, spelling, serial, watch).await
+        }
         Err(refuse) => Ok(refusal(&refuse, spelling, serial, watch)),
     }
 }
@@ -166,6 +179,29 @@ fn list(
         .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
 }
 
+/// An answer that is stored: fetched, deleted, or the items that it was asked with.
+fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
+    authorise(shared, recorded, Spelling::OpenAi)?;
+    let rest = path.strip_prefix("/responses/").unwrap_or_default();
+    let (id, items) = match rest.strip_suffix("/input_items") {
+        Some(id) => (id, true),
+        None => (rest, false),
+    };
+    let mut stored = lock(&shared.stored);
+    let found = stored
+        .get(id)
+        .cloned()
+        .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
+    if recorded.method == Method::DELETE {
+        stored.remove(id);
+        return Ok(json!({"id": id, "object": "response", "deleted": true}));
+    }
+    Ok(match items {
+        true => json!({"object": "list", "data": [], "has_more": false}),
+        false => found,
+    })
+}
+
 fn ask(
     shared: &Shared,
     path: &str,
@@ -184,6 +220,7 @@ fn ask(
     })?;
     let ask = match path {
         "/chat/completions" => Ask::OpenAi(openai::check(&body)?),
+        "/responses" => Ask::Responses(responses::check(&body)?),
         "/embeddings" => {
             let (model, answer) = embeddings::answer(&body)?;
             Ask::Embeddings(model, answer)
@@ -198,11 +235,18 @@ fn ask(
     let model = match &ask {
         Ask::OpenAi(ask) => &ask.model,
         Ask::Anthropic(ask) => &ask.model,
+        Ask::Responses(ask) => &ask.model,
         Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
     let reply = Reply::named(words).filter(|_| lock(&shared.models).contains(base));
     let reply = reply.ok_or_else(|| unknown_model(model, spelling))?;
+    if let Ask::Responses(ask) = &ask
+        && let Some(previous) = &ask.previous
+        && !lock(&shared.stored).contains_key(previous)
+    {
+        return Err(responses::not_found(previous));
+    }
     let reply = lock(&shared.queue).pop_front().unwrap_or(reply);
     Ok(Outcome::Scripted(Box::new(ask), Box::new(reply)))
 }
@@ -276,6 +320,10 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (SSE, anthropic::events(&said(&ask.prompt), ask, reply, serial))
         }
         Ask::Anthropic(ask) => whole(anthropic::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Responses(ask) if ask.stream => {
+            (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Responses(ask) => whole(responses::whole(&said(&ask.prompt), ask, serial)),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }

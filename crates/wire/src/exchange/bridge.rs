@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head};
 use crate::{
     Dialect, Operation,
     dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
@@ -178,7 +178,12 @@ impl Bridge {
 
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
-        let (surface, upstream) = (self.client()?, self.provider()?);
+        let surface = self.client()?;
+        let upstream = self.provider().map_err(|_| Unsupported {
+            param: "messages".to_owned(),
+            model: to.model.to_string(),
+            why: format!("it is asked in {} alone", self.upstream.name()),
+        })?;
         let mut ask = surface.read(payload)?;
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();

@@ -55,9 +55,28 @@ pub(super) fn settle(
     }
     messages(ask, &mut sieve)?;
     choice(ask);
-    for tool in &mut ask.tools {
-        if let Tool::Function(function) = tool {
-            plain(function);
+    tools(ask, &mut sieve)
+}
+
+/// Leaves the functions. Who has none to choose from must not be told how.
+fn tools(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    let mut kept = Vec::with_capacity(ask.tools.len());
+    for (index, mut tool) in std::mem::take(&mut ask.tools).into_iter().enumerate() {
+        match &mut tool {
+            Tool::Function(function) => plain(function),
+            Tool::Other { kind, .. } => {
+                let why = format!("only a provider that speaks responses runs `{kind}`");
+                sieve.refuse(&format!("tools[{index}]"), &why)?;
+                continue;
+            }
+        }
+        kept.push(tool);
+    }
+    ask.tools = kept;
+    if ask.tools.is_empty() {
+        ask.parallel_tools = None;
+        if matches!(ask.tool_choice, Some(ToolChoice::Auto | ToolChoice::None)) {
+            ask.tool_choice = None;
         }
     }
     Ok(())

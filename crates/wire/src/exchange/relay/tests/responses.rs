@@ -107,9 +107,11 @@ fn an_answer_is_found_again_by_whom_it_was_given_to() {
     // Another tenant's id, and the provider's own.
     for (id, owner) in [(id.as_str(), "b"), (ID, "a"), ("resp_nonsense", "a")] {
         let body = format!(r#"{{"model":"m","previous_response_id":"{id}","input":"y"}}"#);
-        let Err(CannotAsk::Malformed(why)) = asked("m", &body, Some(owner)) else { panic!("{id}") };
-        assert_eq!(why.param.as_deref(), Some("previous_response_id"));
-        assert_eq!(why.message, format!("Previous response with id '{id}' not found."));
+        let why = Malformed::at(
+            "previous_response_id",
+            format!("Previous response with id '{id}' not found."),
+        );
+        assert_eq!(asked("m", &body, Some(owner)).err(), Some(why.into()));
     }
     // Our own, but of another place: another target may have it.
     let place = tenant("a").place(&Target { base: "https://other.test".into(), ..to() });
@@ -117,8 +119,8 @@ fn an_answer_is_found_again_by_whom_it_was_given_to() {
         r#"{{"model":"m","previous_response_id":"{}","input":"y"}}"#,
         tenant("a").seal(place, ID)
     );
-    let Err(CannotAsk::Unsupported(why)) = asked("m", &body, Some("a")) else { panic!() };
-    assert_eq!(why.param, "previous_response_id");
+    let elsewhere = asked("m", &body, Some("a")).err();
+    assert!(matches!(elsewhere, Some(CannotAsk::Unsupported(_))), "{elsewhere:?}");
     // Alone with the provider, ids are the provider's.
     let body = format!(r#"{{"model":"gpt-4.1","previous_response_id":"{ID}","input":"y"}}"#);
     assert_eq!(text(&asked("m", &body, None).unwrap().1.body), body);
