@@ -1,6 +1,7 @@
 //! A provider that follows its script: strict about requests, the same answer every time.
 //!
-//! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/embeddings`, `/v1/models`) and
+//! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`,
+//! `/v1/models`) and
 //! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, Cohere's
 //! (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`, `/api/embed`), over HTTP/1.1 and HTTP/2
 //! without TLS. It never invents leniency: an unknown model is 404, a missing
@@ -24,10 +25,11 @@ mod openai;
 mod refuse;
 mod reply;
 mod respond;
+mod responses;
 mod said;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -105,6 +107,8 @@ impl Recorded {
 /// What all connections share.
 pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
+    /// Answers of responses, by id.
+    stored: Mutex<BTreeMap<String, Value>>,
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
@@ -137,6 +141,7 @@ impl ScriptedUpstream {
         let addr = listener.local_addr().expect("the listener has an address");
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
+            stored: Mutex::default(),
             queue: Mutex::default(),
             models: Mutex::new(MODELS.iter().map(|&name| name.to_owned()).collect()),
             key: Mutex::default(),

@@ -258,7 +258,8 @@ fn trimmed(text: &str, provider: &Provider) -> String {
             if base.ends_with("/v2") { base.to_owned() } else { format!("{base}/v2") }
         }
         Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
-        _ => without(base, &["/chat/completions", "/embeddings"]).to_owned(),
+        _ => without(base, &["/chat/completions", "/completions", "/responses", "/embeddings"])
+            .to_owned(),
     }
 }
 

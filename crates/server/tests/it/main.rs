@@ -30,5 +30,6 @@ mod ollama;
 mod postgres;
 mod proxy;
 mod refusals;
+mod responses;
 mod seed;
 mod spend;
