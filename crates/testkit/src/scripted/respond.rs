@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic,
     body::{Ending, Paced, Watch},
-    embeddings, lock, openai,
+    embeddings, lock, openai, place,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
     said::{Said, say},
@@ -60,6 +60,10 @@ pub(super) async fn respond(
         return Ok(json_answer(200, &control(&shared, answer, &recorded), watch));
     }
     lock(&shared.requests).push(recorded.clone());
+    let recorded = match place::own(&shared, &recorded) {
+        Ok(own) => own,
+        Err(refuse) => return Ok(refusal(&refuse, Spelling::OpenAi, serial, watch)),
+    };
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
     let spelling =
