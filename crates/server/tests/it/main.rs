@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod azure;
 mod commands;
 mod count;
 mod database;
@@ -24,8 +25,10 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod models;
+mod places;
 mod postgres;
 mod proxy;
 mod refusals;
 mod seed;
 mod spend;
+mod vertex;
