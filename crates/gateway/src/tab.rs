@@ -64,7 +64,7 @@ impl Tab {
         Tab {
             core: Arc::clone(core),
             hold: Hold::default(),
-            draft: Draft { row, started: now.mono },
+            draft: Draft { row, started: now },
             exchange: None,
             closed: false,
             id: incoming.id,
@@ -114,6 +114,12 @@ impl Tab {
 
     /// Closes the tab: once, whatever is asked of it later.
     pub(crate) fn close(&mut self, outcome: Outcome) {
+        let now = self.draft.started.later();
+        self.close_at(outcome, now);
+    }
+
+    /// The same, for one who knows the time.
+    pub(crate) fn close_at(&mut self, outcome: Outcome, now: Now) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
@@ -125,7 +131,6 @@ impl Tab {
         if outcome == Outcome::Aborted {
             self.draft.row.status = CLIENT_LEFT;
         }
-        let now = Now::read();
         settle::settle(&self.core, &mut self.draft, &mut self.hold, outcome, now);
     }
 }
@@ -258,9 +263,9 @@ impl Body for LiveBody {
 }
 
 /// What `Live` of the router gives, sorted for the tab.
-pub(crate) fn enter(tab: &mut Tab, live: &Live) {
+pub(crate) fn enter(tab: &mut Tab, live: &Live, now: Now) {
     tab.draft.answered_by(&live.target, live.attempts, live.fallbacks);
     tab.draft.row.status = live.status.as_u16();
-    let elapsed = tab.draft.elapsed_us(Now::read());
+    let elapsed = tab.draft.elapsed_us(now);
     tab.draft.row.first_byte_us = Some(tab.draft.row.started_us.saturating_add(elapsed));
 }

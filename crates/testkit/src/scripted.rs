@@ -1,18 +1,25 @@
 //! A provider that follows its script: strict about requests, the same answer every time.
 //!
 //! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/embeddings`, `/v1/models`) and
-//! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, over
-//! HTTP/1.1 and HTTP/2 without TLS. It never invents leniency: an unknown model is 404, a missing
+//! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, Cohere's
+//! (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`, `/api/embed`), over HTTP/1.1 and HTTP/2
+//! without TLS. It never invents leniency: an unknown model is 404, a missing
 //! credential 401, a wrong type 400, each in the envelope of the API that was asked. The same again
 //! below `/apertis`, where messages take a bearer key, as Apertis' do.
+//!
+//! `/model/{model}/converse` and `/converse-stream` are Amazon Bedrock's: every signature is made
+//! again and compared, and `/sts/`, `/container/keys` and `/latest/…` hand out keys to sign with.
 //!
 //! The answer to a request is, in this order: the next reply queued by
 //! [`ScriptedUpstream::script`]; what the model's name asks for after its first `+`
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
 
 mod anthropic;
+mod bedrock;
 mod body;
+mod cohere;
 mod embeddings;
+mod ollama;
 mod openai;
 mod place;
 mod refuse;
@@ -62,6 +69,10 @@ pub const MODELS: &[&str] = &[
     "deepseek-reasoner",
     "text-embedding-3-small",
     "text-embedding-3-large",
+    "command-a-03-2025",
+    "embed-v4.0",
+    "llama3.2",
+    "nomic-embed-text",
 ];
 
 /// One request as it arrived.

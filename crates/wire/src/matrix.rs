@@ -135,6 +135,15 @@ pub fn upstream(
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
+        (Operation::Embeddings, Dialect::Cohere) => "/embed".into(),
+        (Operation::Embeddings, Dialect::Ollama) => "/api/embed".into(),
+        (Operation::Embeddings, Dialect::Gemini) => {
+            let model = model.strip_prefix("models/").unwrap_or(model);
+            format!("/models/{}:batchEmbedContents", encoded(model)).into()
+        }
+        (Operation::Embeddings, Dialect::Bedrock) => {
+            format!("/model/{}/invoke", encoded(model)).into()
+        }
         _ => return None,
     })
 }

@@ -13,11 +13,13 @@
 )]
 
 mod azure;
+mod cohere;
 mod commands;
 mod count;
 mod database;
 mod differential;
 mod docs;
+mod embeddings;
 mod faults;
 mod gate;
 mod inspect;
@@ -25,6 +27,7 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod models;
+mod ollama;
 mod places;
 mod postgres;
 mod proxy;

@@ -6,6 +6,7 @@ pub mod bedrock;
 mod body;
 pub mod cohere;
 mod count;
+pub mod embeddings;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;

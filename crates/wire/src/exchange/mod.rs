@@ -1,10 +1,11 @@
 //! One request against one target, bytes to bytes: all that the pipeline ever sees.
 //!
 //! [`relay::Relay`] serves a client and an upstream of the same dialect, [`bridge::Bridge`] any
-//! other pair. Neither does I/O.
+//! other pair, for embeddings [`embed::Embed`]. Neither does I/O.
 
 pub mod bridge;
 pub mod count;
+pub mod embed;
 mod head;
 pub mod losses;
 pub mod relay;
@@ -147,6 +148,8 @@ pub fn exchange(
         Box::new(count::Counting::new(surface, to.dialect))
     } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
+    } else if operation == crate::Operation::Embeddings {
+        Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
     }

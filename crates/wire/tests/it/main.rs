@@ -9,6 +9,7 @@
 )]
 
 mod arbitrary;
+mod embeddings;
 mod events;
 mod fixtures;
 mod golden;
