@@ -52,7 +52,7 @@ where
         why
     })?;
     if let Some(named) = named {
-        (peek.model, peek.stream) = (named.model, named.stream);
+        (peek.model, peek.stream, peek.listed) = (named.model, named.stream, named.listed);
     }
     // Most requests have none of LiteLLM's own headers: one look spares many.
     let litellm = headers.keys().any(|name| name.as_str().starts_with("x-litellm-"));

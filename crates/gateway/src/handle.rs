@@ -45,6 +45,8 @@ pub struct Named {
     pub model: String,
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// Whether the stream is to be a JSON list and not events: what the path's query says.
+    pub listed: bool,
 }
 
 /// The answer to a request, whatever happens. A panic is one request's misfortune, not its

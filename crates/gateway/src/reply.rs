@@ -117,8 +117,7 @@ pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
         tab.close_at(Outcome::Ok, now);
     }
     let mut headers = HeaderMap::with_capacity(16 + 2 * upstream_headers.len());
-    let content_type =
-        if streamed { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let content_type = if streamed { tab.stream_type } else { "application/json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if streamed {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use tollgate_ledger::Nano;
 use tollgate_router::{Failed, Live, UpstreamBody};
 use tollgate_store::{Outcome, UsageRow};
-use tollgate_wire::{Exchange, Fault, Refusal, RefusalKind, Target};
+use tollgate_wire::{Dialect, Exchange, Fault, Refusal, RefusalKind, Target};
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +31,9 @@ use crate::{
 /// A stream that is silent this long gets a comment, so that proxies between keep it open.
 const PING_AFTER: Duration = Duration::from_secs(15);
 const PING: &[u8] = b": ping\n\n";
+/// The same where a comment would not be understood: Google's SDKs take it for a message, and in a
+/// JSON list there are none.
+const QUIET_PING: &[u8] = b"\r\n";
 
 /// An open tab.
 pub struct Tab {
@@ -39,6 +42,10 @@ pub struct Tab {
     draft: Draft,
     exchange: Option<(Box<dyn Exchange>, Arc<Target>)>,
     closed: bool,
+    /// What a silent stream gets.
+    ping: &'static [u8],
+    /// The media type of a stream.
+    pub(crate) stream_type: &'static str,
     /// The request's id: `x-litellm-call-id`, and the row's.
     pub(crate) id: Uuid,
     /// What the answer cost, once that is known.
@@ -67,6 +74,8 @@ impl Tab {
             draft: Draft { row, started: now },
             exchange: None,
             closed: false,
+            ping: PING,
+            stream_type: "text/event-stream; charset=utf-8",
             id: incoming.id,
             cost: None,
         }
@@ -74,6 +83,12 @@ impl Tab {
 
     /// Enters what was asked for.
     pub fn asks(&mut self, ask: &Ask) {
+        if ask.surface == Dialect::Gemini {
+            self.ping = QUIET_PING;
+        }
+        if ask.payload.peek.listed {
+            self.stream_type = "application/json";
+        }
         let row = &mut self.draft.row;
         row.end_user = ask.end_user.as_deref().map(Arc::from);
         row.group = Arc::from(ask.payload.peek.model.as_str());
@@ -255,7 +270,7 @@ impl Body for LiveBody {
                 if this.tab.closed || !this.ping_due(cx) {
                     return Poll::Pending;
                 }
-                this.ready.extend_from_slice(PING);
+                this.ready.extend_from_slice(this.tab.ping);
                 this.ping = None;
             }
         }

@@ -23,6 +23,9 @@ pub struct Peek {
     pub model_span: Range<usize>,
     /// `stream`
     pub stream: bool,
+    /// The stream is to be one JSON list and not events: Google's form of it for those who do not
+    /// ask for `alt=sse`. Read from the query, not from the body.
+    pub listed: bool,
     /// `stream_options.include_usage`
     pub include_usage: bool,
     /// Where the value of `stream_options` stands, if there is one.
@@ -90,7 +93,8 @@ pub fn peek(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek
         let ours = match Name::of(&key)? {
             Some(name) => {
                 reader.field(name, value.clone())?;
-                name.is_ours()
+                // Google's clients repeat the model that the path names: it is ours to say.
+                name.is_ours() || (name == Name::Model && surface == Dialect::Gemini)
             }
             None => false,
         };
@@ -112,6 +116,8 @@ pub fn is_ours(name: &str) -> bool {
 enum Name {
     Model,
     Messages,
+    Contents,
+    GenerationConfig,
     Input,
     Stream,
     StreamOptions,
@@ -150,6 +156,8 @@ impl Name {
         Some(match key {
             b"model" => Name::Model,
             b"messages" => Name::Messages,
+            b"contents" => Name::Contents,
+            b"generationConfig" | b"generation_config" => Name::GenerationConfig,
             b"input" => Name::Input,
             b"stream" => Name::Stream,
             b"stream_options" => Name::StreamOptions,
@@ -199,6 +207,8 @@ impl Name {
         match self {
             Name::Model => "model",
             Name::Messages => "messages",
+            Name::Contents => "contents",
+            Name::GenerationConfig => "generationConfig",
             Name::Input => "input",
             Name::Stream => "stream",
             Name::StreamOptions => "stream_options",
@@ -226,6 +236,8 @@ impl Name {
         match self {
             N::Model
             | N::Messages
+            | N::Contents
+            | N::GenerationConfig
             | N::Input
             | N::Stream
             | N::StreamOptions
@@ -253,7 +265,7 @@ struct Reader<'a> {
     body: &'a Bytes,
     surface: Dialect,
     /// One bit for each [`Name`] that was there.
-    seen: u32,
+    seen: u64,
     peek: Peek,
     /// `max_tokens` and `max_completion_tokens`.
     max_tokens: [Option<u64>; 2],
@@ -261,7 +273,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn field(&mut self, name: Name, at: Range<usize>) -> Result<(), PeekError> {
-        let bit = 1u32 << name as u32;
+        let bit = 1u64 << name as u32;
         if self.seen & bit != 0 {
             return Err(twice(name.text()));
         }
@@ -270,6 +282,14 @@ impl Reader<'_> {
             Value { name: name.text(), text: self.body.get(at.clone()).unwrap_or_default() };
         let openai = self.surface == Dialect::Openai;
         match name {
+            Name::Contents if self.surface == Dialect::Gemini => {
+                value.must(value.starts(b"[{"), "an array")?;
+            }
+            Name::GenerationConfig if self.surface == Dialect::Gemini => self.config(&value)?,
+            Name::Contents | Name::GenerationConfig => {}
+            Name::Model | Name::Messages | Name::Input | Name::Stream | Name::MaxTokens
+                if self.surface == Dialect::Gemini => {}
+            Name::Metadata if self.surface == Dialect::Gemini => {}
             Name::Model => {
                 self.peek.model = value.string()?.unwrap_or_default();
                 self.peek.model_span = at;
@@ -308,6 +328,35 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Google's `generationConfig`: how much may be answered, and how often.
+    fn config(&mut self, value: &Value<'_>) -> Result<(), PeekError> {
+        if value.is_null() {
+            return Ok(());
+        }
+        value.must(value.starts(b"{"), "an object")?;
+        let (mut tokens, mut candidates) = (false, false);
+        let mut scan = Scan::new(value.text);
+        scan.open_object()?;
+        let mut first = true;
+        while let Some(key) = scan.next_key(&mut first)? {
+            let text = value.text.get(scan.value()?).unwrap_or_default();
+            if key.is(b"maxOutputTokens") || key.is(b"max_output_tokens") {
+                let value = Value { name: "generationConfig.maxOutputTokens", text };
+                if std::mem::replace(&mut tokens, true) {
+                    return Err(twice(value.name));
+                }
+                self.max_tokens[0] = value.count()?;
+            } else if key.is(b"candidateCount") || key.is(b"candidate_count") {
+                let value = Value { name: "generationConfig.candidateCount", text };
+                if std::mem::replace(&mut candidates, true) {
+                    return Err(twice(value.name));
+                }
+                self.peek.n = value.count()?;
+            }
+        }
+        Ok(())
+    }
+
     /// `metadata` is a field of the dialect and travels on; we only read it.
     fn metadata(&mut self, value: &Value<'_>) -> Result<(), PeekError> {
         if value.is_null() {
@@ -339,22 +388,29 @@ impl Reader<'_> {
 
     fn finish(mut self, operation: Operation) -> Result<Peek, PeekError> {
         let need = |name: Name| {
-            if self.seen & (1 << name as u32) == 0 {
+            if self.seen & (1u64 << name as u32) == 0 {
                 let text = name.text();
                 Err(PeekError::field(text, format!("`{text}` is missing")))
             } else {
                 Ok(())
             }
         };
-        need(Name::Model)?;
+        // Google's paths name the model.
+        let gemini = self.surface == Dialect::Gemini;
+        if !gemini {
+            need(Name::Model)?;
+        }
         match operation {
+            // Google's count also takes a whole request within its body.
+            Operation::CountTokens if gemini => {}
+            Operation::Chat if gemini => need(Name::Contents)?,
             Operation::Chat | Operation::CountTokens => need(Name::Messages)?,
             Operation::Embeddings => need(Name::Input)?,
         }
         if self.surface == Dialect::Anthropic && operation == Operation::Chat {
             need(Name::MaxTokens)?;
         }
-        if self.peek.model.is_empty() {
+        if self.peek.model.is_empty() && !gemini {
             return Err(PeekError::field("model", "`model` must be the name of a model"));
         }
         let [a, b] = self.max_tokens;

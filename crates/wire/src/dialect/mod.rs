@@ -10,10 +10,12 @@ pub mod embeddings;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
+pub mod gemini;
 mod json;
 pub mod ollama;
 pub mod openai;
 mod sieve;
+mod signature;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -100,6 +102,7 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Gemini => &gemini::Gemini,
         _ => return None,
     })
 }
@@ -112,6 +115,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Bedrock => &bedrock::Bedrock,
         Dialect::Cohere => &cohere::Cohere,
         Dialect::Ollama => &ollama::Ollama,
+        Dialect::Gemini => &gemini::Gemini,
         _ => return None,
     })
 }
@@ -120,6 +124,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
         Dialect::Anthropic => anthropic::refusal(why),
+        Dialect::Gemini => gemini::refusal(why),
         _ => openai::refusal(why),
     }
 }
@@ -144,6 +149,7 @@ pub fn fault_inside(body: &[u8]) -> Fault {
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
+        Dialect::Gemini => gemini::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod count;
 pub mod embed;
 mod head;
+pub mod listed;
 pub mod losses;
 pub mod relay;
 
@@ -143,8 +144,13 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    let same = surface == to.dialect && relay::Relay::serves(surface);
-    if operation == crate::Operation::CountTokens && !same {
+    let counts = operation == crate::Operation::CountTokens;
+    // What the configuration sets goes deep into Google's body, where no splice reaches; and its
+    // count may name the model within it.
+    let gemini = surface == crate::Dialect::Gemini;
+    let deep = gemini && (counts || !to.defaults.is_empty());
+    let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
+    let exchange: Box<dyn Exchange> = if counts && !same {
         Box::new(count::Counting::new(surface, to.dialect))
     } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
@@ -152,7 +158,8 @@ pub fn exchange(
         Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
-    }
+    };
+    if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.

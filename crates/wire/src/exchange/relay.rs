@@ -25,7 +25,7 @@ use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
-    frame::sse::Boundary,
+    frame::sse::{Boundary, MAX_PICTURE_BYTES},
     refusal::Refusal,
     target::Target,
     usage::Usage,
@@ -48,7 +48,7 @@ pub struct Relay {
 impl Relay {
     /// Whether there is a relay for this dialect: elsewhere a bridge goes between equals, too.
     pub const fn serves(dialect: Dialect) -> bool {
-        matches!(dialect, Dialect::Openai | Dialect::Anthropic)
+        matches!(dialect, Dialect::Openai | Dialect::Anthropic | Dialect::Gemini)
     }
 
     /// `shown_model` is the model name that the client is to see.
@@ -59,7 +59,10 @@ impl Relay {
             shown_model: shown_model.into(),
             stamp: None,
             ear: Ear::new(dialect),
-            boundary: Boundary::default(),
+            boundary: match dialect {
+                Dialect::Gemini => Boundary::up_to(MAX_PICTURE_BYTES),
+                _ => Boundary::default(),
+            },
             pending: BytesMut::new(),
         }
     }
@@ -114,7 +117,7 @@ impl Relay {
             return Ok(());
         }
         last.extend_from_slice(if last.ends_with(b"\n") { b"\n" } else { b"\n\n" });
-        self.boundary = Boundary::default();
+        self.boundary.reset();
         self.pass(&last, out).map(drop)
     }
 }
@@ -155,6 +158,7 @@ impl Exchange for Relay {
                 return Ok(body);
             }
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
+            (Operation::Chat, Dialect::Gemini) => ("candidates", facts.content.is_some()),
             (Operation::Chat, _) => ("choices", facts.content.is_some()),
             (Operation::Embeddings, _) => ("data", facts.data),
         };
@@ -202,6 +206,8 @@ impl Exchange for Relay {
             Dialect::Anthropic => {
                 b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
             }
+            // The reason why it ended was all.
+            Dialect::Gemini => b"",
             _ => b"data: [DONE]\n\n",
         });
         Ok(())

@@ -13,6 +13,7 @@ mod embeddings;
 mod events;
 mod fixtures;
 mod golden;
+mod listed;
 mod losses;
 mod shape;
 mod split;

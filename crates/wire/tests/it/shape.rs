@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tollgate_wire::{Dialect, Exchange};
 
-use crate::fixtures::{SHOWN, called, cases, peeked, streamed, surfaces, upstreams};
+use crate::fixtures::{SHOWN, called, cases, streamed, surfaces, upstreams};
 
 /// The data of each event of a stream that is complete.
 fn events(text: &str) -> Vec<(Option<&str>, &str)> {
@@ -101,6 +101,28 @@ fn openai(text: &str, include_usage: bool) {
     assert_eq!(begun.len(), finished.len());
 }
 
+fn gemini(text: &str) {
+    let mut finished = Vec::new();
+    for event in text.split_terminator("\r\n\r\n") {
+        let event: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(event["modelVersion"], SHOWN);
+        assert!(event["responseId"].is_string());
+        let candidate = &event["candidates"][0];
+        let index = candidate["index"].as_u64().unwrap();
+        assert!(!finished.contains(&index), "nothing follows `finishReason`");
+        assert_eq!(candidate["content"]["role"], "model");
+        for part in candidate["content"]["parts"].as_array().unwrap() {
+            let call = &part["functionCall"];
+            assert!(call.is_null() || (call["name"].is_string() && call["args"].is_object()));
+        }
+        if candidate["finishReason"].is_string() {
+            assert!(event["usageMetadata"]["totalTokenCount"].is_u64());
+            finished.push(index);
+        }
+    }
+    assert!(!finished.is_empty());
+}
+
 #[test]
 fn streams_are_as_the_sdks_expect() {
     let mut checked = 0;
@@ -108,8 +130,8 @@ fn streams_are_as_the_sdks_expect() {
         for upstream in upstreams() {
             let Some(body) = case.stream(upstream) else { continue };
             for surface in surfaces() {
-                let request = case.request_or_plain(surface, true);
-                let include_usage = peeked(surface, request.clone()).peek.include_usage;
+                let request = case.asked_or_plain(surface, true);
+                let include_usage = request.peek.include_usage;
                 let mut exchange = called(surface, upstream, request);
                 let (text, fault) = streamed(&mut exchange, &[&body]);
                 if fault.is_some() {
@@ -119,6 +141,7 @@ fn streams_are_as_the_sdks_expect() {
                 match surface {
                     Dialect::Openai => openai(&text, include_usage),
                     Dialect::Anthropic => anthropic(&text),
+                    Dialect::Gemini => gemini(&text),
                     other => panic!("{} needs a check here", other.name()),
                 }
                 checked += 1;

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::message;
 use crate::{
-    dialect::{body::Body, json, openai::write_cache, sieve::Sieve},
+    dialect::{body::Body, gemini, json, openai::write_cache, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{Format, Function, Message, Part, Request, Role, Thinking, Tool, ToolChoice},
@@ -82,8 +82,15 @@ fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body
 
 /// The mode of thinking: the client's own, or the budget that LiteLLM gives to its effort.
 fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, CannotAsk> {
-    if ask.reasoning.thinking.is_some() || ask.surface == Dialect::Anthropic {
+    if ask.surface == Dialect::Anthropic {
         return Ok(ask.reasoning.thinking);
+    }
+    if let Some(thinking) = ask.reasoning.thinking {
+        // Others think less than Anthropic can.
+        return Ok(Some(match thinking {
+            Thinking::Enabled { budget } => Thinking::Enabled { budget: budget.max(1024) },
+            other => other,
+        }));
     }
     let budget = match ask.reasoning.effort.as_deref() {
         None | Some("none") => return Ok(None),
@@ -276,7 +283,9 @@ fn output(
                         o.integer("budget_tokens", budget);
                     }
                 }
-                o.extra(&ask.reasoning.extra);
+                if ask.surface == Dialect::Anthropic {
+                    o.extra(&ask.reasoning.extra);
+                }
             });
         });
     }
@@ -304,14 +313,17 @@ fn output(
         }
     }
     let effort = ask.reasoning.effort.as_deref().filter(|_| ask.surface == Dialect::Anthropic);
-    if format.is_some() || effort.is_some() || !ask.output_extra.is_empty() {
+    let native = ask.surface == Dialect::Anthropic;
+    if format.is_some() || effort.is_some() || (native && !ask.output_extra.is_empty()) {
         body.put("output_config", |out| {
             json::object(out, |o| {
                 o.some_text("effort", effort);
                 if let Some(format) = &format {
                     o.raw("format", format);
                 }
-                o.extra(&ask.output_extra);
+                if native {
+                    o.extra(&ask.output_extra);
+                }
             });
         });
     }
@@ -347,6 +359,9 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         Some(tier) if native || tier == "auto" => body.text("service_tier", tier),
         Some("default") => body.text("service_tier", "standard_only"),
         Some(_) => sieve.refuse("service_tier", "anthropic has no such tier")?,
+    }
+    if ask.surface == Dialect::Gemini {
+        return gemini::foreign(ask, sieve);
     }
     for (name, raw) in &ask.extra {
         if native {

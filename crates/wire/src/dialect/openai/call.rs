@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, json, sieve::Sieve},
+    dialect::{body::Body, gemini, json, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -249,6 +249,9 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             // OpenAI takes metadata only of answers that it stores.
             _ => sieve.hint("metadata"),
         }
+    }
+    if ask.surface == Dialect::Gemini {
+        return gemini::foreign(ask, sieve);
     }
     for (name, _) in &ask.output_extra {
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;

@@ -12,6 +12,7 @@ use crate::{
     fault::{Fault, FaultKind},
     frame::sse::{Frame, next_line},
     json::Scan,
+    op::chat::Reason,
     usage::Usage,
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Ear {
     pub(super) done: bool,
     /// In OpenAI's words.
     pub(super) finish: Option<&'static str>,
+    /// A tool was called, where the last event does not say so.
+    called: bool,
     figures: Figures,
     /// Something came, be it only a comment.
     heard: bool,
@@ -68,6 +71,7 @@ impl Ear {
             begun: false,
             done: false,
             finish: None,
+            called: false,
             figures: Figures::default(),
             heard: false,
             content: Content::default(),
@@ -89,6 +93,8 @@ impl Ear {
                     return Ok(Verdict::Pass);
                 }
             }
+            // Each event may hold the last figures, and most do.
+            Dialect::Gemini => {}
             _ => {
                 if let Some(data) = single_line(raw, b"data: ")
                     && self.begun
@@ -180,6 +186,7 @@ impl Ear {
         })?;
         let hide = match self.dialect {
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
+            Dialect::Gemini => self.gemini(&facts, data)?,
             _ => self.openai(&facts, data)?,
         };
         if hide {
@@ -213,6 +220,24 @@ impl Ear {
         if !figures_only {
             self.content.add(data);
         }
+        Ok(false)
+    }
+
+    /// A stream that goes on after a call has ended in a call, whatever its last event says.
+    fn gemini(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(fault_inside(data)));
+        }
+        self.called |= facts.called;
+        self.finish = self.finish.or(match facts.finish {
+            Some("stop") if self.called => Some(Reason::ToolCalls.openai()),
+            finish => finish,
+        });
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        self.begun = true;
+        self.content.add(data);
         Ok(false)
     }
 

@@ -22,7 +22,9 @@ pub(super) struct Facts {
     pub(super) tier: Option<Range<usize>>,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
-    /// What a chat's answer consists of: `choices`, `content`. `None` if it is missing, `null`.
+    /// Whether a tool is called, gemini's only: its `finishReason` does not say so.
+    pub(super) called: bool,
+    /// What a chat's answer consists of: `choices`, `content`, `candidates`. `None` if it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
     /// Whether `choices` is `[]`.
     pub(super) empty: bool,
@@ -42,6 +44,7 @@ impl Facts {
         while let Some(key) = scan.next_key(&mut first)? {
             match dialect {
                 Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
+                Dialect::Gemini => facts.gemini(&key, &mut scan, text)?,
                 _ => facts.openai(&key, &mut scan, text)?,
             }
         }
@@ -82,6 +85,60 @@ impl Facts {
                 }
             }
             _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    /// An answer without candidates is the refusal of a prompt, and says why.
+    fn gemini(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"candidates" if scan.look() == Some(b'[') => self.candidates(scan, text)?,
+            b"promptFeedback" => {
+                if let Some(span) = present(scan, text)?
+                    && self.content.is_none()
+                {
+                    self.content = Some(span);
+                    self.finish = Some(Reason::ContentFilter.openai());
+                }
+            }
+            b"usageMetadata" => {
+                if let Some(span) = present(scan, text)? {
+                    self.usage = Some(span);
+                }
+            }
+            b"modelVersion" if scan.look() == Some(b'"') => {
+                self.model = Some(scan.string()?.span());
+            }
+            b"error" => return self.common(key, scan, text),
+            _ => scan.skip()?,
+        }
+        Ok(())
+    }
+
+    fn candidates(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let start = scan.position();
+        let mut finish = None;
+        each_object(scan, |key, scan| match key.raw {
+            b"finishReason" => {
+                let said = self.finish.take();
+                self.finish(scan, text)?;
+                finish = finish.or(self.finish);
+                self.finish = said;
+                Ok(())
+            }
+            b"content" if scan.look() == Some(b'{') => {
+                self.called |= calls(scan)?;
+                Ok(())
+            }
+            _ => scan.skip(),
+        })?;
+        if text.get(start..scan.position()) != Some(b"[]") {
+            // Also where the prompt's feedback came first.
+            self.finish = finish;
+            if self.called && finish == Some(Reason::Stop.openai()) {
+                self.finish = Some(Reason::ToolCalls.openai());
+            }
+            self.content = Some(start..scan.position());
         }
         Ok(())
     }
@@ -137,6 +194,45 @@ impl Facts {
         }
         Ok(())
     }
+}
+
+/// Whether a part of the content that comes next is a call.
+fn calls(scan: &mut Scan<'_>) -> Result<bool, Flaw> {
+    let mut called = false;
+    scan.open_object()?;
+    let mut first = true;
+    while let Some(key) = scan.next_key(&mut first)? {
+        if key.raw != b"parts" || scan.look() != Some(b'[') {
+            scan.skip()?;
+            continue;
+        }
+        each_object(scan, |key, scan| {
+            called |= key.raw == b"functionCall";
+            scan.skip()
+        })?;
+    }
+    Ok(called)
+}
+
+/// Walks the members of each object of the list that comes next.
+fn each_object(
+    scan: &mut Scan<'_>,
+    mut each: impl FnMut(&Text<'_>, &mut Scan<'_>) -> Result<(), Flaw>,
+) -> Result<(), Flaw> {
+    scan.open_array()?;
+    let mut first = true;
+    while scan.next_item(&mut first)? {
+        if scan.look() != Some(b'{') {
+            scan.skip()?;
+            continue;
+        }
+        scan.open_object()?;
+        let mut first = true;
+        while let Some(key) = scan.next_key(&mut first)? {
+            each(&key, scan)?;
+        }
+    }
+    Ok(())
 }
 
 /// The value that comes next, unless it is `null`.
