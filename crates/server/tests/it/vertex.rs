@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use serde_json::{Value, json};
-use tollgate_testkit::{Builder, Issuer, Place, Recorded, ScriptedUpstream, Trouble, post};
+use tollgate_testkit::{Builder, Issuer, Place, Recorded, Reply, ScriptedUpstream, Trouble, post};
 
 use crate::{
     azure::only,
@@ -155,5 +155,86 @@ async fn a_token_that_does_not_come_is_the_targets_fault() {
     let answer = chat(&gate, gate.master_key(), &hello("vertex/meta/llama-4-maas")).await;
     assert_refused(&answer, 502, "upstream_bad_response");
     let answer = chat(&gate, gate.master_key(), &hello("vertex/meta/llama-4-maas")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference#response>
+fn gemini(last: bool) -> String {
+    json!({
+        "candidates": [{
+            "content": {"role": "model", "parts": [{"text": "hello"}]},
+            "finishReason": if last { json!("STOP") } else { Value::Null },
+        }],
+        "usageMetadata": {
+            "promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7,
+            "trafficType": "ON_DEMAND",
+        },
+        "modelVersion": "gemini-2.5-flash", "createTime": "2025-05-06T17:20:00.000000Z",
+        "responseId": "r-1",
+    })
+    .to_string()
+}
+
+/// Gemini at Vertex AI: every content has a role, and the body is Google's.
+async fn with_gemini(
+    issuer: &Issuer,
+    path: &str,
+) -> (ScriptedUpstream, tollgate_testkit::Tollgate) {
+    let upstream = ScriptedUpstream::start().await;
+    for method in ["generateContent", "streamGenerateContent?alt=sse"] {
+        upstream.place(Place {
+            path: format!("{BASE}/{path}:{method}"),
+            own: "/v1/chat/completions",
+            check: Box::new(|asked, body| {
+                only(asked, "authorization", TOKEN)?;
+                let said = &body["contents"][0];
+                if said["role"] != "user" || said["parts"][0]["text"] != "Say hello" {
+                    return Err((400, format!("Please use a valid role: {body}")));
+                }
+                if body.get("model").is_some() || body.get("stream").is_some() {
+                    return Err((400, "Invalid JSON payload received. Unknown name".to_owned()));
+                }
+                *body = hello("m");
+                Ok(())
+            }),
+        });
+    }
+    let gate = with(&upstream, &quoted(&issuer.service_account())).start().await;
+    (upstream, gate)
+}
+
+#[tokio::test]
+async fn gemini_is_asked_in_its_own_dialect() {
+    let issuer = Issuer::start().await;
+    let path = "publishers/google/models/gemini-2.5-flash";
+    let (upstream, gate) = with_gemini(&issuer, path).await;
+    upstream.script(Reply::raw(200, "application/json", gemini(true)));
+    let answer = chat(&gate, gate.master_key(), &hello("vertex/gemini-2.5-flash")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["choices"][0]["message"]["content"], "hello");
+    assert_eq!(answer.json()["usage"]["total_tokens"], 7);
+
+    let stream = format!("data: {}\r\n\r\ndata: {}\r\n\r\n", gemini(false), gemini(true));
+    upstream.script(Reply::raw(200, "text/event-stream", stream));
+    let answer = chat(&gate, gate.master_key(), &hello_streamed("vertex/gemini-2.5-flash")).await;
+    assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"), "{}", answer.text());
+    assert_eq!(upstream.last().query.as_deref(), Some("alt=sse"));
+
+    // Google's own clients: the model is in our path, too.
+    upstream.script(Reply::raw(200, "application/json", gemini(true)));
+    let url = format!("{}/v1beta/models/vertex/gemini-2.5-flash:generateContent", gate.url());
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "Say hello"}]}]});
+    let answer = post(&url, gate.master_key(), &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["candidates"][0]["content"]["parts"][0]["text"], "hello");
+}
+
+#[tokio::test]
+async fn a_tuned_gemini_is_at_an_endpoint_of_its_own() {
+    let issuer = Issuer::start().await;
+    let (upstream, gate) = with_gemini(&issuer, "endpoints/4965075652664360960").await;
+    upstream.script(Reply::raw(200, "application/json", gemini(true)));
+    let model = "vertex/gemini/4965075652664360960";
+    let answer = chat(&gate, gate.master_key(), &hello(model)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
