@@ -22,6 +22,7 @@ mod cohere;
 mod embeddings;
 mod ollama;
 mod openai;
+mod place;
 mod refuse;
 mod reply;
 mod respond;
@@ -47,6 +48,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+pub use place::{Check, Place};
 pub use reply::Reply;
 
 /// When everything here was created, in seconds since 1970.
@@ -112,6 +114,7 @@ pub(crate) struct Shared {
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
+    places: Mutex<Vec<Place>>,
     serial: AtomicU64,
     hangups: Arc<AtomicU64>,
     accepted: AtomicUsize,
@@ -125,7 +128,7 @@ pub struct ScriptedUpstream {
     accept: AbortHandle,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no test panics while it holds this lock")
 }
 
@@ -145,6 +148,7 @@ impl ScriptedUpstream {
             queue: Mutex::default(),
             models: Mutex::new(MODELS.iter().map(|&name| name.to_owned()).collect()),
             key: Mutex::default(),
+            places: Mutex::default(),
             serial: AtomicU64::new(0),
             hangups: Arc::default(),
             accepted: AtomicUsize::new(0),
@@ -179,6 +183,11 @@ impl ScriptedUpstream {
     /// Accepts this key alone; by default any key that is not empty.
     pub fn require_key(&self, key: impl Into<String>) {
         *lock(&self.shared.key) = Some(key.into());
+    }
+
+    /// Serves this place, and what was set up before, instead of the APIs' own paths.
+    pub fn place(&self, place: Place) {
+        lock(&self.shared.places).push(place);
     }
 
     /// Every request so far, in the order of arrival.

@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod azure;
 mod cohere;
 mod commands;
 mod count;
@@ -27,9 +28,11 @@ mod kill;
 mod lifecycle;
 mod models;
 mod ollama;
+mod places;
 mod postgres;
 mod proxy;
 mod refusals;
 mod responses;
 mod seed;
 mod spend;
+mod vertex;

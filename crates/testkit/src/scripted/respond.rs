@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic, bedrock,
     body::{Ending, Paced, Watch},
-    cohere, embeddings, lock, ollama, openai,
+    cohere, embeddings, lock, ollama, openai, place,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
     responses,
@@ -84,6 +84,10 @@ pub(super) async fn respond(
         return Ok(json_answer(200, &control(&shared, what, &recorded), watch));
     }
     lock(&shared.requests).push(recorded.clone());
+    let recorded = match place::own(&shared, &recorded) {
+        Ok(own) => own,
+        Err(refuse) => return Ok(refusal(&refuse, Spelling::OpenAi, serial, watch)),
+    };
     if let Some(keys) = bedrock::aws::keys(&recorded) {
         return Ok(match keys {
             Ok((content_type, text)) => answer(200, content_type, text.into(), watch),

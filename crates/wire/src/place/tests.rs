@@ -360,3 +360,24 @@ fn amazon_is_signed_into() {
     assert_eq!(found, ("https://bedrock-runtime.eu-west-1.amazonaws.com".into(), "m".into()));
     assert_eq!(url(pair).0, "https://bedrock-runtime.us-west-2.amazonaws.com");
 }
+
+#[test]
+fn gemini_at_vertex_is_under_googles_name() {
+    let base = "https://aiplatform.googleapis.com/v1/projects/own/locations/global";
+    let settings = format!("vertex_credentials={SERVICE} vertex_location=global");
+    for model in ["gemini-2.5-flash", "google/gemini-2.5-flash"] {
+        let site = site(builtin(), "vertex_ai", &settings).unwrap();
+        let settled = site.settle(model, None).unwrap();
+        assert_eq!(settled.model, "gemini-2.5-flash");
+        assert_eq!(settled.base, base);
+        assert_eq!(settled.provider.speaks[&Dialect::Gemini], "/publishers/google");
+        assert!(settled.provider.paths.is_empty());
+    }
+    check(
+        "vertex_ai",
+        "gemini/123",
+        &settings,
+        &format!("{base}/endpoints/123:generateContent"),
+        &format!("{base}/endpoints/123:streamGenerateContent?alt=sse"),
+    );
+}
