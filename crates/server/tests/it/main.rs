@@ -13,6 +13,7 @@
 )]
 
 mod azure;
+mod bedrock;
 mod cohere;
 mod commands;
 mod count;
