@@ -45,6 +45,8 @@ pub struct Named {
     pub model: String,
     /// Whether the answer is to be streamed.
     pub stream: bool,
+    /// Whether the stream is to be a JSON list and not events: what the path's query says.
+    pub listed: bool,
 }
 
 /// The answer to a request, whatever happens. A panic is one request's misfortune, not its
@@ -75,6 +77,7 @@ where
     let mut tab = Tab::open(core, &caller, &incoming, now);
     // What for?
     let ask = ask::read(snapshot, incoming, now).await;
+    let ask = ask.map(|ask| ask::owned(ask, gw, snapshot, &caller));
     let ask = tab.note(ask)?;
     tab.asks(&ask);
     // Which targets, in which order?

@@ -106,25 +106,25 @@ impl Body for OutBody {
 /// The answer of the target that answered. A whole answer's tab is closed here; a stream's closes
 /// with its body.
 pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
-    tab::enter(&mut tab, &live);
+    let now = tab.draft().started.later();
+    tab::enter(&mut tab, &live, now);
     let Live { exchange, answer, target, upstream_headers, status, retries, fallbacks, .. } = live;
     let dropped = Some(exchange.dropped()).filter(|dropped| !dropped.is_empty());
     let dropped = dropped.map(|dropped| dropped.join(","));
     tab.attach(exchange, Arc::clone(&target));
     let streamed = matches!(answer, Answer::Stream { .. });
     if !streamed {
-        tab.close(Outcome::Ok);
+        tab.close_at(Outcome::Ok, now);
     }
     let mut headers = HeaderMap::with_capacity(16 + 2 * upstream_headers.len());
-    let content_type =
-        if streamed { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let content_type = if streamed { tab.stream_type } else { "application/json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if streamed {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     pass_on(&upstream_headers, &mut headers);
-    account(&mut tab, &mut headers, streamed);
+    account(&mut tab, &mut headers, streamed, now);
     set(&mut headers, X_LITELLM_MODEL_ID, &target.id);
     set(&mut headers, X_LITELLM_MODEL_GROUP, shown_model);
     number(&mut headers, X_LITELLM_ATTEMPTED_RETRIES, u64::from(retries));
@@ -143,10 +143,10 @@ pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
 }
 
 /// The headers that say who the request was and what it cost.
-fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool) {
+fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool, now: Now) {
     let spend = tab.hold.key_spend();
     identify(headers, tab.id);
-    let elapsed_us = tab.draft().elapsed_us(Now::read());
+    let elapsed_us = tab.draft().elapsed_us(now);
     number(headers, X_LITELLM_RESPONSE_DURATION_MS, u64::try_from(elapsed_us / 1_000).unwrap_or(0));
     if !streamed && let Some(cost) = tab.cost {
         amount(headers, X_LITELLM_RESPONSE_COST, cost);

@@ -14,8 +14,8 @@ use crate::{core::Core, limits::Hold, now::Now};
 pub struct Draft {
     /// The row as far as it is known.
     pub row: UsageRow,
-    /// When the request came, on the clock that never jumps.
-    pub started: std::time::Instant,
+    /// When the request came.
+    pub started: Now,
 }
 
 /// The status in the usage row of a client that left: nginx's.
@@ -63,7 +63,7 @@ impl Draft {
 
     /// Microseconds since the request came, as of `now`.
     pub fn elapsed_us(&self, now: Now) -> i64 {
-        let elapsed = now.mono.saturating_duration_since(self.started);
+        let elapsed = now.mono.saturating_duration_since(self.started.mono);
         i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
     }
 }

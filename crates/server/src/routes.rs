@@ -18,6 +18,7 @@ use tollgate_gateway::{
 };
 use tower::ServiceExt;
 
+use crate::query;
 /// Whose connection it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
@@ -63,6 +64,8 @@ impl Service {
         request: Request<HyperBody>,
         peer: Peer,
     ) -> Result<Response<Out>, Infallible> {
+        let mut request = request;
+        query::key_to_header(&mut request);
         let hot = match request.method() {
             &Method::POST => surface(request.uri().path()),
             _ => None,
@@ -72,7 +75,12 @@ impl Service {
                 let now = Now::read();
                 let id = now.request_id();
                 let Route { operation, surface, named } = route;
-                let named = named.map(|it| Named { model: it.model.into(), stream: it.stream });
+                let query = request.uri().query();
+                let named = named.map(|it| Named {
+                    model: query::decoded(it.model),
+                    stream: it.stream,
+                    listed: query::value(query, "alt").as_deref() != Some("sse"),
+                });
                 let (head, body) = request.into_parts();
                 let (headers, ip) = (head.headers, Some(peer.ip));
                 let incoming = Incoming { id, operation, surface, named, headers, body, ip };

@@ -25,6 +25,9 @@ pub struct Provider {
     /// Environment variables that may move the base URL.
     #[serde(default)]
     pub url_env: Vec<String>,
+    /// Settings that may move the base URL, beside `api_base`.
+    #[serde(default)]
+    pub url_param: Vec<String>,
     /// How the key travels.
     #[serde(default)]
     pub auth: Auth,

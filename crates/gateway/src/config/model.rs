@@ -229,7 +229,7 @@ fn made(
     report: &mut Report,
 ) -> Option<Made> {
     let mut headers = headers(params, report);
-    let defaults = defaults(params, report);
+    let mut defaults = defaults(params, report);
     let drop_params = params.boolean("drop_params", report).unwrap_or(world.defaults.drop_params);
     let Some(meant) = provider::meant(params, world.catalogue, world.env, report) else {
         // Prices are read all the same, for their problems.
@@ -237,6 +237,9 @@ fn made(
         return None;
     };
     let provider = patched(meant.provider, params, report);
+    // A variable of the provider's templates is no field of the request.
+    let is_var = |name: &String| provider.vars.values().any(|var| var.param.contains(name));
+    defaults.retain(|(name, _)| !is_var(name));
     let card = price::card(&provider.name, &meant.model, params, info, world.catalogue, report);
     let known_as = info.text("base_model", report).or_else(|| params.text("base_model", report));
     let placed = if provider.is_plain() {

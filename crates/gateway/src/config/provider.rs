@@ -182,8 +182,14 @@ pub(super) fn given(
     env: &Environment<'_>,
     report: &mut Report,
 ) -> Option<Option<String>> {
-    let key = if section.node("base_url").is_some() { "base_url" } else { "api_base" };
-    let given = base_text(section, report);
+    let mut key = if section.node("base_url").is_some() { "base_url" } else { "api_base" };
+    let mut given = base_text(section, report);
+    for name in &provider.url_param {
+        if given.is_none() && section.node(name).is_some() {
+            key = name;
+            given = section.text(name, report);
+        }
+    }
     if given.is_none() && section.node(key).is_some() {
         return None;
     }
@@ -252,7 +258,8 @@ fn trimmed(text: &str, provider: &Provider) -> String {
             if base.ends_with("/v2") { base.to_owned() } else { format!("{base}/v2") }
         }
         Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
-        _ => without(base, &["/chat/completions", "/embeddings"]).to_owned(),
+        _ => without(base, &["/chat/completions", "/completions", "/responses", "/embeddings"])
+            .to_owned(),
     }
 }
 

@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod azure;
 mod bedrock;
 mod cohere;
 mod commands;
@@ -19,6 +20,7 @@ mod count;
 mod database;
 mod differential;
 mod docs;
+mod embeddings;
 mod faults;
 mod gate;
 mod inspect;
@@ -27,8 +29,11 @@ mod kill;
 mod lifecycle;
 mod models;
 mod ollama;
+mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod responses;
 mod seed;
 mod spend;
+mod vertex;

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic, bedrock,
     body::{Ending, Paced, Watch},
-    cohere, embeddings, lock, ollama, openai,
+    cohere, embeddings, lock, ollama, openai, place,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
+    responses,
     said::{Said, say},
 };
 
@@ -58,6 +59,7 @@ enum Ask {
     Cohere(cohere::Ask),
     Ollama(ollama::Ask),
     Bedrock(bedrock::Ask),
+    Responses(responses::Ask),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -82,6 +84,10 @@ pub(super) async fn respond(
         return Ok(json_answer(200, &control(&shared, what, &recorded), watch));
     }
     lock(&shared.requests).push(recorded.clone());
+    let recorded = match place::own(&shared, &recorded) {
+        Ok(own) => own,
+        Err(refuse) => return Ok(refusal(&refuse, Spelling::OpenAi, serial, watch)),
+    };
     if let Some(keys) = bedrock::aws::keys(&recorded) {
         return Ok(match keys {
             Ok((content_type, text)) => answer(200, content_type, text.into(), watch),
@@ -92,13 +98,24 @@ pub(super) async fn respond(
     let path = path.strip_prefix("/v1").unwrap_or(path);
     let spelling = Spelling::of(path);
     let outcome = match (&recorded.method, path) {
+        (&Method::GET | &Method::DELETE, _) if path.starts_with("/responses/") => {
+            stored(&shared, path, &recorded).map(Outcome::Json)
+        }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
         (&Method::POST, _) => ask(&shared, path, &recorded, spelling, serial),
         _ => Err(Refuse::new(405, "Not allowed to use this method on this path.")),
     };
     match outcome {
         Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
-        Ok(Outcome::Scripted(ask, reply)) => perform(*ask, *reply, spelling, serial, watch).await,
+        Ok(Outcome::Scripted(ask, reply)) => {
+            if let Ask::Responses(ask) = &*ask
+                && ask.store
+            {
+                let whole = responses::whole(&say(&ask.prompt, &reply), ask, serial);
+                lock(&shared.stored).insert(responses::id_of(serial), whole);
+            }
+            perform(*ask, *reply, spelling, serial, watch).await
+        }
         Err(refuse) => Ok(refusal(&refuse, spelling, serial, watch)),
     }
 }
@@ -202,6 +219,29 @@ fn list(
         .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
 }
 
+/// An answer that is stored: fetched, deleted, or the items that it was asked with.
+fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
+    authorise(shared, recorded, Spelling::OpenAi)?;
+    let rest = path.strip_prefix("/responses/").unwrap_or_default();
+    let (id, items) = match rest.strip_suffix("/input_items") {
+        Some(id) => (id, true),
+        None => (rest, false),
+    };
+    let mut stored = lock(&shared.stored);
+    let found = stored
+        .get(id)
+        .cloned()
+        .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
+    if recorded.method == Method::DELETE {
+        stored.remove(id);
+        return Ok(json!({"id": id, "object": "response", "deleted": true}));
+    }
+    Ok(match items {
+        true => json!({"object": "list", "data": [], "has_more": false}),
+        false => found,
+    })
+}
+
 fn ask(
     shared: &Shared,
     path: &str,
@@ -221,6 +261,7 @@ fn ask(
     })?;
     let ask = match path {
         "/chat/completions" => Ask::OpenAi(openai::check(&body)?),
+        "/responses" => Ask::Responses(responses::check(&body)?),
         "/embeddings" => {
             let (model, answer) = embeddings::answer(&body)?;
             Ask::Embeddings(model, answer)
@@ -252,6 +293,7 @@ fn ask(
         Ask::Cohere(ask) => &ask.model,
         Ask::Ollama(ask) => &ask.model,
         Ask::Bedrock(ask) => &ask.model,
+        Ask::Responses(ask) => &ask.model,
         Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
@@ -261,6 +303,12 @@ fn ask(
     };
     let reply = Reply::named(words).filter(|_| known);
     let reply = reply.ok_or_else(|| unknown_model(model, spelling))?;
+    if let Ask::Responses(ask) = &ask
+        && let Some(previous) = &ask.previous
+        && !lock(&shared.stored).contains_key(previous)
+    {
+        return Err(responses::not_found(previous));
+    }
     let reply = lock(&shared.queue).pop_front().unwrap_or(reply);
     Ok(Outcome::Scripted(Box::new(ask), Box::new(reply)))
 }
@@ -357,6 +405,10 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (EVENT_STREAM, bedrock::events(&said(&ask.prompt), reply, serial))
         }
         Ask::Bedrock(ask) => whole(bedrock::whole(&said(&ask.prompt), reply, serial)),
+        Ask::Responses(ask) if ask.stream => {
+            (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Responses(ask) => whole(responses::whole(&said(&ask.prompt), ask, serial)),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }

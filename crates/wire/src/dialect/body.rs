@@ -53,6 +53,11 @@ impl Body {
         self.fields.push((Cow::Owned(name.to_owned()), value));
     }
 
+    /// Takes a field out that turned out to be an object of nothing.
+    pub(super) fn drop_empty(&mut self, name: &str) {
+        self.fields.retain(|(other, value)| other != name || **value != *b"{}");
+    }
+
     /// Leaves out every field but these.
     pub(super) fn keep(&mut self, names: &[&str]) {
         self.fields.retain(|(name, _)| names.contains(&&**name));

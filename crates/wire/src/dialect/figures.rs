@@ -36,6 +36,8 @@ pub(crate) struct Figures {
     tier: Option<Tier>,
     fast: bool,
     us_only: bool,
+    /// Tokens of the prompt that stand beside `input`: what Google's own tools brought in.
+    input_beside: Option<u64>,
     /// Something was no count.
     flawed: bool,
 }
@@ -49,6 +51,7 @@ impl Figures {
             Dialect::Anthropic => self.anthropic(&mut scan, text),
             Dialect::Cohere => self.cohere(&mut scan, text),
             Dialect::Ollama => self.ollama(&mut scan, text),
+            Dialect::Gemini => self.gemini(&mut scan, text),
             _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
@@ -92,6 +95,13 @@ impl Figures {
             Dialect::Anthropic => {
                 let cached = cache_read.saturating_add(cache_write).saturating_add(cache_write_1h);
                 input = input.map(|n| n.saturating_add(cached));
+            }
+            // Google leaves out what is 0, and counts thoughts beside the candidates.
+            Dialect::Gemini => {
+                input = input.map(|n| n.saturating_add(self.input_beside.unwrap_or(0)));
+                if input.is_some() {
+                    output = Some(output.unwrap_or(0).saturating_add(reasoning));
+                }
             }
             _ => {
                 // Where the kinds are told apart, the count of all of them is told, too.
@@ -306,6 +316,55 @@ impl Figures {
             b"ephemeral_1h_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write_1h),
             _ => scan.skip(),
         })
+    }
+
+    /// <https://ai.google.dev/api/generate-content#UsageMetadata>
+    fn gemini(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"promptTokenCount" => figures.count(scan, text, |f| &mut f.input),
+            b"candidatesTokenCount" => figures.count(scan, text, |f| &mut f.output),
+            b"cachedContentTokenCount" => figures.count(scan, text, |f| &mut f.cache_read),
+            b"thoughtsTokenCount" => figures.count(scan, text, |f| &mut f.reasoning),
+            b"toolUsePromptTokenCount" => figures.count(scan, text, |f| &mut f.input_beside),
+            b"promptTokensDetails" => figures.gemini_modalities(scan, text, |f| &mut f.input_audio),
+            b"candidatesTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f| &mut f.output_audio)
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    /// `[{"modality": "AUDIO", "tokenCount": 9}]`
+    fn gemini_modalities(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        audio: impl Fn(&mut Self) -> &mut Option<u64>,
+    ) -> Result<(), Flaw> {
+        if scan.look() != Some(b'[') {
+            return scan.skip();
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            let (mut count, mut is_audio) = (None, false);
+            self.members(scan, text, |figures, key, scan| match key.raw {
+                b"modality" => {
+                    let word = scan.value()?;
+                    is_audio = text.get(word) == Some(b"\"AUDIO\"");
+                    Ok(())
+                }
+                b"tokenCount" => {
+                    count = figures.number(scan, text)?;
+                    Ok(())
+                }
+                _ => scan.skip(),
+            })?;
+            if is_audio && count.is_some() {
+                *audio(self) = count;
+            }
+        }
+        Ok(())
     }
 
     /// Walks the object that comes next; `null` is an empty one, anything else a flaw.
@@ -543,6 +602,28 @@ mod tests {
         ] {
             assert_eq!(usage(Dialect::Anthropic, &[&text(rest)]), expect, "{rest}");
         }
+    }
+
+    #[test]
+    fn gemini_counts_thoughts_and_tools_beside_the_others() {
+        let text = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,
+            "thoughtsTokenCount":30,"toolUsePromptTokenCount":7,"totalTokenCount":52,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":8},
+                {"modality":"AUDIO","tokenCount":2}],
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}"#;
+        let expect = Usage {
+            input: 17,
+            cache_read: 4,
+            input_audio: 2,
+            output: 35,
+            reasoning: 30,
+            output_audio: 3,
+            ..Usage::default()
+        };
+        assert_eq!(usage(Dialect::Gemini, &[text]), expect);
+        // Without an answer there is no count of it.
+        let blocked = r#"{"promptTokenCount":10,"totalTokenCount":10}"#;
+        assert_eq!(usage(Dialect::Gemini, &[blocked]), Usage { input: 10, ..Usage::default() });
     }
 
     #[test]

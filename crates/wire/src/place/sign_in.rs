@@ -34,11 +34,12 @@ pub enum SignIn {
 pub(super) const ORIGIN: &str = "{origin}";
 
 const ENTRA_AUTHORITY: &str = "https://login.microsoftonline.com";
-const AWS_CONTAINER: &str = "http://169.254.170.2";
-const AWS_METADATA: &str = "http://169.254.169.254";
 const AZURE_METADATA: &str = "http://169.254.169.254";
 const GOOGLE_METADATA: &str = "http://metadata.google.internal";
 const GOOGLE_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+const AWS_REGION: &str = "us-west-2";
+const AWS_METADATA: &str = "http://169.254.169.254";
+const AWS_CONTAINER: &str = "http://169.254.170.2";
 const IBM_TOKEN_URL: &str = "https://iam.cloud.ibm.com/identity/token";
 
 /// Finds out. An error where nothing is given and the provider needs something.
@@ -327,61 +328,73 @@ fn snowflake(provider: &Provider, lookup: Lookup<'_>) -> Result<Known, Problem> 
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 fn aws(provider: &Provider, lookup: Lookup<'_>) -> Result<Known, Problem> {
     let both = |param: &str, env: &[&str]| lookup.any(&[param], env);
+    let env = |name| lookup.first_env(&[name]);
     let region = lookup
-        .any(&["aws_region_name", "region_name"], &["AWS_REGION_NAME", "AWS_REGION"])
-        .or_else(|| lookup.first_env(&["AWS_DEFAULT_REGION"]))
-        .unwrap_or_else(|| "us-west-2".to_owned());
+        .first_param(&["aws_region_name", "region_name"])
+        .or_else(|| lookup.first_env(&["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"]))
+        .unwrap_or_else(|| AWS_REGION.to_owned());
     let offers = BTreeMap::from([("region", region.clone())]);
-    if let Some(text) = lookup.first_param(&["api_key"]).or_else(|| key_of_env(provider, lookup)) {
+    let own = ["aws_access_key_id", "aws_profile_name", "aws_role_name", "aws_web_identity_token"];
+    let text = lookup.first_param(&["api_key"]).or_else(|| {
+        // Keys of the entry's own count before the environment's bearer.
+        lookup.first_param(&own).is_none().then(|| key_of_env(provider, lookup))?
+    });
+    if let Some(text) = text {
         return Ok(Known { offers, ..bearer(&text) });
     }
-    let env = |name| lookup.first_env(&[name]);
-    let home = env("HOME");
-    let container = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-        .map(|path| format!("{AWS_CONTAINER}{path}"))
-        .or_else(|| env("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
-    let disabled = env("AWS_EC2_METADATA_DISABLED").is_some_and(|word| word == "true");
-    let metadata = env("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    let metadata = metadata.unwrap_or_else(|| AWS_METADATA.to_owned());
-    let metadata = (!disabled).then(|| metadata.trim_end_matches('/').to_owned());
-    let login = Aws {
-        region,
-        service: provider.scope.clone().unwrap_or_default(),
-        access_key: both("aws_access_key_id", &["AWS_ACCESS_KEY_ID"]),
-        secret_key: both("aws_secret_access_key", &["AWS_SECRET_ACCESS_KEY"]).map(Secret::new),
-        session_token: both("aws_session_token", &["AWS_SESSION_TOKEN"]).map(Secret::new),
-        profile: both("aws_profile_name", &["AWS_PROFILE", "AWS_PROFILE_NAME"]),
-        credentials_file: lookup
-            .first_env(&["AWS_SHARED_CREDENTIALS_FILE"])
-            .or_else(|| Some(format!("{}/.aws/credentials", home?))),
-        role: both("aws_role_name", &["AWS_ROLE_NAME", "AWS_ROLE_ARN"]),
-        session_name: both("aws_session_name", &["AWS_SESSION_NAME", "AWS_ROLE_SESSION_NAME"]),
-        external_id: both("aws_external_id", &["AWS_EXTERNAL_ID"]),
-        web_identity_token_file: both(
-            "aws_web_identity_token",
-            &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN"],
+    let (access_key, secret_key, session_token) = match lookup.first_param(&own[..1]) {
+        Some(access) => (
+            Some(access),
+            lookup.first_param(&["aws_secret_access_key"]),
+            lookup.first_param(&["aws_session_token"]),
         ),
-        sts_endpoint: both("aws_sts_endpoint", &["AWS_STS_ENDPOINT", "AWS_ENDPOINT_URL_STS"]),
-        container_url: container.clone(),
-        container_token: env("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Secret::new),
-        container_token_file: env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
-        metadata_host: metadata,
+        None if lookup.first_param(&["aws_profile_name"]).is_some() => (None, None, None),
+        None => (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN")),
     };
-    if login.access_key.is_some() != login.secret_key.is_some() {
-        let (there, missing) = match login.access_key {
-            Some(_) => ("aws_access_key_id", "aws_secret_access_key"),
-            None => ("aws_secret_access_key", "aws_access_key_id"),
-        };
+    if access_key.is_some() && secret_key.is_none() {
         return Err(Problem {
-            param: there.to_owned(),
-            message: format!("`{there}` without `{missing}`"),
-            help: "the two belong together; each may also come from the environment".to_owned(),
+            param: "aws_secret_access_key".to_owned(),
+            message: "`aws_access_key_id` is half of a key".to_owned(),
+            help: "set `aws_secret_access_key`, too (or `AWS_SECRET_ACCESS_KEY`)".to_owned(),
         });
     }
+    let home = env("HOME");
+    let login =
+        Aws {
+            region,
+            service: provider.scope.clone().unwrap_or_default(),
+            access_key,
+            secret_key: secret_key.map(Secret::new),
+            session_token: session_token.map(Secret::new),
+            profile: both("aws_profile_name", &["AWS_PROFILE_NAME", "AWS_PROFILE"]),
+            credentials_file: env("AWS_SHARED_CREDENTIALS_FILE")
+                .or_else(|| Some(format!("{}/.aws/credentials", home?))),
+            role: both("aws_role_name", &["AWS_ROLE_NAME", "AWS_ROLE_ARN"]),
+            session_name: both("aws_session_name", &["AWS_SESSION_NAME", "AWS_ROLE_SESSION_NAME"]),
+            external_id: both("aws_external_id", &["AWS_EXTERNAL_ID"]),
+            web_identity_token_file: both(
+                "aws_web_identity_token",
+                &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN"],
+            ),
+            sts_endpoint: both("aws_sts_endpoint", &["AWS_STS_ENDPOINT", "AWS_ENDPOINT_URL_STS"]),
+            container_url: env("AWS_CONTAINER_CREDENTIALS_FULL_URI").or_else(|| {
+                let path = env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")?;
+                Some(format!("{AWS_CONTAINER}{path}"))
+            }),
+            container_token: env("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Secret::new),
+            container_token_file: env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+            metadata_host: match env("AWS_EC2_METADATA_DISABLED").as_deref() {
+                Some("true") => None,
+                _ => Some(env("AWS_EC2_METADATA_SERVICE_ENDPOINT").map_or_else(
+                    || AWS_METADATA.to_owned(),
+                    |url| url.trim_end_matches('/').into(),
+                )),
+            },
+        };
     let of_machine = login.access_key.is_none()
         && login.profile.is_none()
         && login.role.is_none()
-        && login.web_identity_token_file.is_none();
+        && login.container_url.is_none();
     let login = Some(Arc::new(Login::Aws(Box::new(login))));
     Ok(Known { login, offers, of_machine, ..Known::default() })
 }

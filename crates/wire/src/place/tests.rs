@@ -337,3 +337,47 @@ fn patterns_capture() {
     assert_eq!(like("abc", "abc").unwrap(), Vec::<String>::new());
     assert_eq!(fill::captured("$2/$3:$1$9$", &["a".into(), "b".into(), "c".into()]), "b/c:a$9$");
 }
+
+#[test]
+fn amazon_is_signed_into() {
+    let bedrock = |settings: &str, expect: &str| known("bedrock", settings, expect);
+    bedrock("api_key=k aws_region_name=eu-central-1", "k Some(Bearer)");
+    bedrock("$AWS_BEARER_TOKEN_BEDROCK=k", "k Some(Bearer)");
+    let pair = "aws_access_key_id=AKIA aws_secret_access_key=s";
+    bedrock(&format!("{pair} $AWS_BEARER_TOKEN_BEDROCK=k"), "access_key: Some(\"AKIA\")");
+    bedrock("aws_access_key_id=AKIA", "aws_secret_access_key: `aws_access_key_id` is half of a");
+    // Halves do not come together from two places.
+    let env = "$AWS_ACCESS_KEY_ID=OTHER $AWS_SECRET_ACCESS_KEY=o $AWS_SESSION_TOKEN=t";
+    bedrock(&format!("{pair} {env}"), "session_token: None");
+    bedrock(&format!("aws_profile_name=p {env}"), "access_key: None");
+    bedrock("$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/x", "Some(\"http://169.254.170.2/v2/x\")");
+    bedrock("$AWS_EC2_METADATA_DISABLED=true", "metadata_host: None");
+    let url = |settings: &str| {
+        let site = site(builtin(), "bedrock", settings).unwrap();
+        site.settle("converse/m", None).map(|s| (s.base, s.model)).unwrap()
+    };
+    let found = url(&format!("{pair} $AWS_REGION=eu-west-1"));
+    assert_eq!(found, ("https://bedrock-runtime.eu-west-1.amazonaws.com".into(), "m".into()));
+    assert_eq!(url(pair).0, "https://bedrock-runtime.us-west-2.amazonaws.com");
+}
+
+#[test]
+fn gemini_at_vertex_is_under_googles_name() {
+    let base = "https://aiplatform.googleapis.com/v1/projects/own/locations/global";
+    let settings = format!("vertex_credentials={SERVICE} vertex_location=global");
+    for model in ["gemini-2.5-flash", "google/gemini-2.5-flash"] {
+        let site = site(builtin(), "vertex_ai", &settings).unwrap();
+        let settled = site.settle(model, None).unwrap();
+        assert_eq!(settled.model, "gemini-2.5-flash");
+        assert_eq!(settled.base, base);
+        assert_eq!(settled.provider.speaks[&Dialect::Gemini], "/publishers/google");
+        assert!(settled.provider.paths.is_empty());
+    }
+    check(
+        "vertex_ai",
+        "gemini/123",
+        &settings,
+        &format!("{base}/endpoints/123:generateContent"),
+        &format!("{base}/endpoints/123:streamGenerateContent?alt=sse"),
+    );
+}
