@@ -103,6 +103,7 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
             (Operation::Chat, Dialect::Anthropic)
         }
+        "/v2/chat" | "/cohere/v2/chat" => (Operation::Chat, Dialect::Cohere),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
         _ => return None,
     };

@@ -76,6 +76,7 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Cohere => &cohere::Cohere,
         _ => return None,
     })
 }
@@ -95,6 +96,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
         Dialect::Anthropic => anthropic::refusal(why),
+        Dialect::Cohere => cohere::refusal(why),
         _ => openai::refusal(why),
     }
 }
@@ -114,6 +116,7 @@ pub fn fault_inside(body: &[u8]) -> Fault {
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
+        Dialect::Cohere => cohere::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

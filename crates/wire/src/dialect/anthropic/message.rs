@@ -197,8 +197,9 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
         Part::Image { detail: Some(_), .. } => sieve.hint("messages[].content[].detail"),
         // A thought without a signature came from another provider; Anthropic would refuse it.
         Part::Thinking { signature: None, .. } => sieve.hint("messages[].reasoning_content"),
-        Part::Other { .. } | Part::OtherCall { .. } => {
-            sieve.refuse(at, "only openai has this kind of content")?;
+        Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } => {
+            let why = format!("only {} has this kind of content", dialect.name());
+            sieve.refuse(at, &why)?;
         }
         Part::ToolCall(call) if block::input_of(&call.arguments).is_none() => {
             sieve.refuse(at, "the arguments of this tool call are not a JSON object")?;

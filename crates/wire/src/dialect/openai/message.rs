@@ -93,8 +93,9 @@ impl Writer<'_, '_, '_> {
             Part::File { source: Source::Url(_), .. } => {
                 self.sieve.refuse(at, "openai takes documents in place, not by address")?;
             }
-            Part::Other { .. } | Part::OtherCall { .. } => {
-                self.sieve.refuse(at, "only anthropic has this kind of content")?;
+            Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } => {
+                let why = format!("only {} has this kind of content", dialect.name());
+                self.sieve.refuse(at, &why)?;
             }
             Part::ToolResult(result) => {
                 if result.is_error == Some(true) {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(super) use error::{broken, refusal};
-pub(super) use part::{url_of, write_cache};
+pub(super) use part::{source_of, url_of, write_cache};
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

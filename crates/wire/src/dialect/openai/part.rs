@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::request::thinking_blocks;
+use super::{chunk::Prose, request::thinking_blocks};
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
@@ -31,6 +31,12 @@ fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         "image_url" => image(&mut fields)?,
         "input_audio" => audio(&mut fields)?,
         "file" => file(&mut fields)?,
+        // Mistral's models think among their parts.
+        // https://docs.mistral.ai/capabilities/reasoning/
+        "thinking" => {
+            let prose: Prose = fields.need("thinking", "a list of texts")?;
+            Some(Part::Thinking { text: prose.text, signature: None })
+        }
         _ => None,
     };
     let Some(part) = part else {
@@ -77,7 +83,7 @@ fn file(fields: &mut Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
 }
 
 /// `data:image/png;base64,iVBOR…` is in place; anything else is an address.
-fn source_of(url: String) -> Source {
+pub(in crate::dialect) fn source_of(url: String) -> Source {
     let parts = url
         .strip_prefix("data:")
         .and_then(|rest| rest.split_once(";base64,"))
