@@ -105,6 +105,7 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         }
         "/v2/chat" | "/cohere/v2/chat" => (Operation::Chat, Dialect::Cohere),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
+        "/v2/embed" | "/cohere/v2/embed" => (Operation::Embeddings, Dialect::Cohere),
         _ => return None,
     };
     Some(Route { operation, surface, named: None })

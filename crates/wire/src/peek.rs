@@ -349,6 +349,8 @@ impl Reader<'_> {
         need(Name::Model)?;
         match operation {
             Operation::Chat => need(Name::Messages)?,
+            // Cohere has `texts`, of which nothing is decided here.
+            Operation::Embeddings if self.surface == Dialect::Cohere => {}
             Operation::Embeddings => need(Name::Input)?,
         }
         if self.surface == Dialect::Anthropic {
