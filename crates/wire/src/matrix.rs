@@ -115,6 +115,8 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         }
         "/v1/completions" | "/completions" => (Operation::Chat, Dialect::Completions),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
+        "/v2/chat" | "/cohere/v2/chat" => (Operation::Chat, Dialect::Cohere),
+        "/v2/embed" | "/cohere/v2/embed" => (Operation::Embeddings, Dialect::Cohere),
         _ => return engine(path).or_else(|| gemini(path)),
     };
     Some(Route { operation, surface, named: None })

@@ -442,6 +442,8 @@ impl Reader<'_> {
             Operation::Chat if self.surface == Dialect::Responses => {}
             Operation::Chat if self.surface == Dialect::Completions => need(Name::Prompt)?,
             Operation::Chat | Operation::CountTokens => need(Name::Messages)?,
+            // Cohere has `texts`, of which nothing is decided here.
+            Operation::Embeddings if self.surface == Dialect::Cohere => {}
             Operation::Embeddings => need(Name::Input)?,
         }
         if self.surface == Dialect::Anthropic && operation == Operation::Chat {
