@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tollgate_ledger::{Nano, price};
-use tollgate_store::{Outcome, UsageRow};
-use tollgate_wire::{Operation, Target, Usage};
+use tollgate_store::{Outcome, RareUsage, UsageRow};
+use tollgate_wire::{Operation, Target, Tier, Usage};
 use tracing::warn;
 
 use crate::{core::Core, limits::Hold, now::Now};
@@ -44,6 +44,18 @@ impl Draft {
         row.output = usage.output;
         row.reasoning = usage.reasoning;
         row.output_audio = usage.output_audio;
+        row.rare = RareUsage {
+            cache_read_audio: usage.cache_read_audio,
+            cache_write_12h: usage.cache_write_12h,
+            input_image: usage.input_image,
+            input_video: usage.input_video,
+            output_image: usage.output_image,
+            output_video: usage.output_video,
+            searches: usage.searches,
+            search_size: usage.search_size.name().into(),
+            tier: usage.tier.map(Tier::name).unwrap_or_default().into(),
+            us_only: usage.us_only,
+        };
         row.estimated = usage.estimated;
         let free = row.operation == Operation::CountTokens.name();
         row.cost = if free { Some(Nano(0)) } else { cost(usage, target) };

@@ -32,4 +32,4 @@ pub use provider::{Auth, Provider};
 pub use refusal::{Refusal, RefusalKind};
 pub use secret::Secret;
 pub use target::Target;
-pub use usage::Usage;
+pub use usage::{SearchSize, Tier, Usage};

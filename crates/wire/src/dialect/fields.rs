@@ -111,6 +111,12 @@ impl<'a, 'p> Fields<'a, 'p> {
         (raw.get() != "null").then_some(raw)
     }
 
+    /// Looks at a member and leaves it where it is.
+    pub(super) fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, raw) = self.members.iter().find(|(key, _)| key == name)?;
+        Some(*raw)
+    }
+
     /// Takes a member out and reads it.
     pub(super) fn get<T: DeserializeOwned>(
         &mut self,

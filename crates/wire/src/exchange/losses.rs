@@ -37,18 +37,6 @@ pub const LOSSES: &[Loss] = &[
     },
     Loss {
         dialect: Dialect::Anthropic,
-        side: Side::Reply,
-        path: "usage.server_tool_use",
-        why: "usage is counted in tokens; searches are no tokens",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
-        side: Side::Reply,
-        path: "usage.service_tier",
-        why: "usage is counted in tokens",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
         side: Side::Stream,
         path: "blocks.1.input.a",
         why: "what a block already has when it opens is sent as its first delta",
@@ -72,18 +60,6 @@ pub const LOSSES: &[Loss] = &[
         why: "a count that the upstream leaves out is 0",
     },
     Loss {
-        dialect: Dialect::Anthropic,
-        side: Side::Stream,
-        path: "usage.server_tool_use",
-        why: "usage is counted in tokens; searches are no tokens",
-    },
-    Loss {
-        dialect: Dialect::Anthropic,
-        side: Side::Stream,
-        path: "usage.service_tier",
-        why: "usage is counted in tokens",
-    },
-    Loss {
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "candidates.*.content.parts.*.functionCall.id",
@@ -105,7 +81,7 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "usageMetadata.candidatesTokensDetails",
-        why: "of the kinds of tokens only audio has a price of its own",
+        why: "of the kinds of tokens text is what is left",
     },
     Loss {
         dialect: Dialect::Gemini,
@@ -117,7 +93,7 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "usageMetadata.promptTokensDetails",
-        why: "of the kinds of tokens only audio has a price of its own",
+        why: "of the kinds of tokens text is what is left",
     },
     Loss {
         dialect: Dialect::Gemini,

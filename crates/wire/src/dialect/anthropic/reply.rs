@@ -36,7 +36,7 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         id: fields.text("id")?.unwrap_or_default(),
         model: fields.text("model")?.unwrap_or_default(),
         created: None,
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Anthropic, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Anthropic, raw.get(), None)),
         extra: fields.rest(),
         choices: vec![Choice { blocks, finish, message_extra: Extra::new(), extra: Extra::new() }],
     })

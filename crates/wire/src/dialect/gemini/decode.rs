@@ -168,7 +168,7 @@ impl State {
         let (id, model) = (text("responseId"), text("modelVersion"));
         self.id.clone_from(&id);
         let usage = fields.take("usageMetadata");
-        let usage = usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get()));
+        let usage = usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get(), None));
         self.ids = Some(Ids::of_answer(&id));
         out.push(Event::Start(Start {
             upstream: Dialect::Gemini,

@@ -52,7 +52,7 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         model,
         created: None,
         choices,
-        usage: usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get())),
+        usage: usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get(), None)),
         extra,
     })
 }

@@ -68,6 +68,8 @@ impl Encoder {
             o.text("model", &start.model);
             if start.upstream == Dialect::Openai {
                 o.extra(&start.extra);
+            } else if let Some(word) = start.usage.and_then(|usage| usage::tier(&usage)) {
+                o.text("service_tier", word);
             }
         });
         head.truncate(head.len() - 1);

@@ -32,13 +32,15 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         .map(|(index, raw)| choice(raw, At::Item(&at, index)))
         .collect::<Result<_, _>>()?;
     fields.take("object");
+    let tier = fields.peek("service_tier").and_then(|raw| raw.get().strip_prefix('"'));
+    let tier = tier.and_then(|word| word.strip_suffix('"'));
     Ok(Response {
         upstream: Dialect::Openai,
         id: fields.text("id")?.unwrap_or_default(),
         model: fields.text("model")?.unwrap_or_default(),
         created: fields.take("created").and_then(|raw| serde_json::from_str(raw.get()).ok()),
         choices,
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Openai, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Openai, raw.get(), tier)),
         extra: fields.rest(),
     })
 }
@@ -104,6 +106,8 @@ pub(super) fn write(reply: &Response) -> Bytes {
         }
         if native {
             o.extra(&reply.extra);
+        } else if let Some(word) = reply.usage.and_then(|usage| usage::tier(&usage)) {
+            o.text("service_tier", word);
         }
     });
     out.freeze()

@@ -113,6 +113,9 @@ impl Ear {
         self.begun = true;
         self.done = true;
         self.finish = facts.finish;
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(body, span);
+        }
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -202,6 +205,9 @@ impl Ear {
             return Err(Box::new(fault_inside(data)));
         }
         self.finish = self.finish.or(facts.finish);
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(data, span);
+        }
         let mut figures_only = false;
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);

@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub(super) error: bool,
     /// The last `usage` that is not `null`.
     pub(super) usage: Option<Range<usize>>,
+    /// `service_tier`, openai's only: anthropic's is part of `usage`.
+    pub(super) tier: Option<Range<usize>>,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
     /// Whether a tool is called, gemini's only: its `finishReason` does not say so.
@@ -56,6 +58,10 @@ impl Facts {
             b"choices" if scan.look() == Some(b'[') => self.choices(scan, text),
             b"data" => {
                 self.data = present(scan, text)?.is_some();
+                Ok(())
+            }
+            b"service_tier" => {
+                self.tier = present(scan, text)?;
                 Ok(())
             }
             _ => self.common(key, scan, text),

@@ -1,5 +1,6 @@
 use super::support::{chat, messages};
 use super::*;
+use crate::{SearchSize, Tier};
 
 const OPENAI_TEXT: &str = include_str!("../streams/openai_text.sse");
 const OPENAI_TOOLS: &str = include_str!("../streams/openai_tools.sse");
@@ -71,12 +72,22 @@ fn without(stream: &str, hidden: &str) -> String {
 const TEXT_USAGE: Usage = Usage {
     input: 19,
     cache_read: 4,
+    cache_read_audio: 0,
     cache_write: 0,
     cache_write_1h: 0,
+    cache_write_12h: 0,
     input_audio: 0,
+    input_image: 0,
+    input_video: 0,
     output: 10,
     reasoning: 0,
     output_audio: 0,
+    output_image: 0,
+    output_video: 0,
+    searches: 0,
+    search_size: SearchSize::Medium,
+    tier: Some(Tier::Standard),
+    us_only: false,
     estimated: false,
 };
 
@@ -127,6 +138,7 @@ fn anthropic_streams() {
         cache_write: 20,
         cache_write_1h: 30,
         output: 89,
+        tier: Some(Tier::Standard),
         ..Usage::default()
     };
     assert_eq!((passed.usage, passed.finish), (expect, Some("tool_calls")));
