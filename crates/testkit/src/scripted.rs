@@ -2,7 +2,7 @@
 //!
 //! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/embeddings`, `/v1/models`) and
 //! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, over
-//! HTTP/1.1 and HTTP/2 without TLS. It never invents leniency: an unknown model is 404, a missing
+//! HTTP/1.1 and HTTP/2 without TLS; and Google's (`/v1beta/models/…`). It never invents leniency: an unknown model is 404, a missing
 //! credential 401, a wrong type 400, each in the envelope of the API that was asked. The same again
 //! below `/apertis`, where messages take a bearer key, as Apertis' do.
 //!
@@ -13,6 +13,7 @@
 mod anthropic;
 mod body;
 mod embeddings;
+mod gemini;
 mod openai;
 mod refuse;
 mod reply;
@@ -60,6 +61,9 @@ pub const MODELS: &[&str] = &[
     "deepseek-reasoner",
     "text-embedding-3-small",
     "text-embedding-3-large",
+    "gemini-2.5-flash",
+    "gemini-2.5-pro",
+    "gemini-3-pro-preview",
 ];
 
 /// One request as it arrived.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic,
     body::{Ending, Paced, Watch},
-    embeddings, lock, openai,
+    embeddings, gemini, lock, openai,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
     said::{Said, say},
@@ -25,17 +25,24 @@ use super::{
 /// <https://docs.apertis.ai/api/text-generation/messages>
 const APERTIS: &str = "/apertis";
 
+/// Google's paths begin so; the model is part of them.
+const GOOGLE: &str = "/v1beta/models";
+
 /// How an error is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
     OpenAi,
     Anthropic,
+    Gemini,
 }
 
 /// A checked request of either dialect.
 enum Ask {
     OpenAi(openai::Ask),
     Anthropic(anthropic::Ask),
+    Gemini(gemini::Ask),
+    /// Google's count: `totalTokens`.
+    GeminiCount(String, u64),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -62,8 +69,13 @@ pub(super) async fn respond(
     lock(&shared.requests).push(recorded.clone());
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let spelling =
-        if path.starts_with("/messages") { Spelling::Anthropic } else { Spelling::OpenAi };
+    let spelling = if recorded.path.starts_with(GOOGLE) {
+        Spelling::Gemini
+    } else if path.starts_with("/messages") {
+        Spelling::Anthropic
+    } else {
+        Spelling::OpenAi
+    };
     let outcome = match (&recorded.method, path) {
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
         (&Method::POST, _) => ask(&shared, path, &recorded, spelling),
@@ -129,6 +141,7 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
         Spelling::OpenAi => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
+        Spelling::Gemini => text("x-goog-api-key"),
     };
     let right = match (key, &*lock(&shared.key)) {
         (None | Some(""), _) => false,
@@ -137,6 +150,14 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     };
     match (right, spelling, key) {
         (true, ..) => Ok(()),
+        (false, Spelling::Gemini, None) => Err(Refuse::new(
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
+        )),
+        (false, Spelling::Gemini, Some(_)) => Err(Refuse {
+            code: Some("API_KEY_INVALID"),
+            ..Refuse::new(400, "API key not valid. Please pass a valid API key.")
+        }),
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
         (false, Spelling::OpenAi, None) => Err(Refuse::new(401, "You didn't provide an API key.")),
@@ -183,6 +204,7 @@ fn ask(
         Refuse::new(400, format!("We could not parse the JSON body of your request: {why}"))
     })?;
     let ask = match path {
+        _ if spelling == Spelling::Gemini => google(recorded, &body)?,
         "/chat/completions" => Ask::OpenAi(openai::check(&body)?),
         "/embeddings" => {
             let (model, answer) = embeddings::answer(&body)?;
@@ -198,13 +220,41 @@ fn ask(
     let model = match &ask {
         Ask::OpenAi(ask) => &ask.model,
         Ask::Anthropic(ask) => &ask.model,
-        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
+        Ask::Gemini(ask) => &ask.model,
+        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) | Ask::GeminiCount(model, _) => {
+            model
+        }
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
     let reply = Reply::named(words).filter(|_| lock(&shared.models).contains(base));
     let reply = reply.ok_or_else(|| unknown_model(model, spelling))?;
     let reply = lock(&shared.queue).pop_front().unwrap_or(reply);
     Ok(Outcome::Scripted(Box::new(ask), Box::new(reply)))
+}
+
+/// Google's paths name the model and what is wanted of it.
+fn google(recorded: &Recorded, body: &Value) -> Result<Ask, Refuse> {
+    let nowhere = || Refuse::new(404, format!("Requested entity was not found: {}", recorded.path));
+    let named = recorded.path.strip_prefix("/v1beta/models/");
+    let (model, method) = named.and_then(|rest| rest.rsplit_once(':')).ok_or_else(nowhere)?;
+    let model = model.replace("%2B", "+");
+    let events = recorded.query.as_deref().is_some_and(|query| query.contains("alt=sse"));
+    let stream = match method {
+        "countTokens" => {
+            let words = gemini::check::count(base_of(&model), body)?;
+            return Ok(Ask::GeminiCount(model, words));
+        }
+        "generateContent" => gemini::Stream::No,
+        "streamGenerateContent" if events => gemini::Stream::Events,
+        "streamGenerateContent" => gemini::Stream::List,
+        _ => return Err(nowhere()),
+    };
+    Ok(Ask::Gemini(gemini::check::check(&model, body, stream)?))
+}
+
+/// A model's name without the words of a script.
+fn base_of(model: &str) -> &str {
+    model.split_once('+').map_or(model, |(base, _)| base)
 }
 
 fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
@@ -217,6 +267,12 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
             )
         },
         Spelling::Anthropic => Refuse::new(404, format!("model: {model}")),
+        Spelling::Gemini => Refuse::new(
+            404,
+            format!(
+                "models/{model} is not found for API version v1beta, or is not supported for generateContent."
+            ),
+        ),
     }
 }
 
@@ -276,6 +332,12 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (SSE, anthropic::events(&said(&ask.prompt), ask, reply, serial))
         }
         Ask::Anthropic(ask) => whole(anthropic::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Gemini(ask) => match ask.stream {
+            gemini::Stream::No => whole(gemini::whole(&said(&ask.prompt), ask, reply, serial)),
+            gemini::Stream::Events => (SSE, gemini::events(&said(&ask.prompt), ask, reply, serial)),
+            gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
+        },
+        Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }
@@ -328,6 +390,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
     let body = match spelling {
         Spelling::OpenAi => openai::error(refuse),
         Spelling::Anthropic => anthropic::error(refuse, serial),
+        Spelling::Gemini => gemini::error(refuse),
     };
     json_answer(refuse.status, &body, watch)
 }

@@ -3,4 +3,5 @@
 
 mod anthropic;
 mod evil;
+mod gemini;
 mod openai;
