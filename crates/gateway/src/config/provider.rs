@@ -221,6 +221,11 @@ pub(super) fn checked(text: &str, provider: &Provider) -> Result<String, &'stati
             let base = base.strip_suffix("/messages").unwrap_or(base);
             if base.ends_with("/v1") { base.to_owned() } else { format!("{base}/v1") }
         }
+        // Google's base with or without its version; LiteLLM's variable has it without.
+        Dialect::Gemini => {
+            let base = base.strip_suffix("/models").unwrap_or(base);
+            if uri.path() == "/" { format!("{base}/v1beta") } else { base.to_owned() }
+        }
         _ => ["/chat/completions", "/embeddings"]
             .iter()
             .find_map(|end| base.strip_suffix(end))

@@ -19,6 +19,7 @@ mod differential;
 mod docs;
 mod faults;
 mod gate;
+mod gemini;
 mod inspect;
 mod keys;
 mod kill;
