@@ -401,6 +401,33 @@ async fn errors_are_googles_on_both_sides() {
 }
 
 #[tokio::test]
+async fn models_are_listed_in_googles_spelling() {
+    let (_upstream, gate) = start().await;
+    let url = format!("{}/v1beta/models", gate.url());
+    let headers = [("x-goog-api-key", gate.master_key())];
+    let page = call("GET", &format!("{url}?pageSize=2"), &headers, "").await.json();
+    assert_eq!(page["models"].as_array().unwrap().len(), 2, "{page}");
+    let token = page["nextPageToken"].as_str().unwrap();
+    let rest = format!("{url}?pageToken={token}&key={}", gate.master_key());
+    let next = call("GET", &rest, &[], "").await.json();
+    let names: Vec<&Value> = [&page, &next]
+        .iter()
+        .flat_map(|page| page["models"].as_array().unwrap())
+        .map(|model| &model["name"])
+        .collect();
+    for model in MODELS {
+        let name = json!(format!("models/{model}"));
+        assert_eq!(names.iter().filter(|other| ***other == name).count(), 1, "{names:?}");
+    }
+    let one = call("GET", &format!("{url}/gemini"), &headers, "").await.json();
+    assert_eq!(one["supportedGenerationMethods"][0], "generateContent", "{one}");
+    let none = call("GET", &format!("{url}/nothing"), &headers, "").await;
+    assert_eq!(none.json()["error"]["status"], "NOT_FOUND");
+    let nobody = call("GET", &url, &[], "").await;
+    assert_eq!(nobody.json()["error"]["status"], "UNAUTHENTICATED");
+}
+
+#[tokio::test]
 async fn tokens_are_counted_by_whoever_can() {
     let (upstream, gate) = start().await;
     let mut whole = hello();
