@@ -90,6 +90,10 @@ const OPERATIONS: &[Operation] = &[
     .body("Chat"),
     op("post", "/v1/messages", "chat", "Chat in Anthropic's spelling, streamed or not", Auth::Key)
         .body("Messages"),
+    op("post", "/v1/responses", "chat", "OpenAI's responses, streamed or not", Auth::Key)
+        .body("Responses"),
+    op("post", "/v1/completions", "chat", "A prompt completed, streamed or not", Auth::Key)
+        .body("Completions"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
     op("get", "/v1/models", "models", "The models that the key may use", Auth::Key),
     op("get", "/v1/models/{id}", "models", "One model", Auth::Key),
@@ -258,6 +262,13 @@ fn schemas() -> Value {
         "Messages": open(&["model", "messages", "max_tokens"], json!({
             "model": text, "messages": messages, "max_tokens": { "type": "integer" },
             "system": {}, "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
+        })),
+        "Responses": open(&["model"], json!({
+            "model": text, "input": {}, "instructions": text, "stream": { "type": "boolean" },
+            "tools": { "type": "array", "items": {} }, "previous_response_id": text,
+        })),
+        "Completions": open(&["model", "prompt"], json!({
+            "model": text, "prompt": {}, "stream": { "type": "boolean" },
         })),
         "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
         "Key": { "type": "object", "properties": with_key },
