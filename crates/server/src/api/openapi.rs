@@ -114,6 +114,10 @@ const OPERATIONS: &[Operation] = &[
     .body("Count"),
     op("post", "/v2/chat", "chat", "Chat in Cohere's spelling, streamed or not", Auth::Key)
         .body("CohereChat"),
+    op("post", "/v1/responses", "chat", "OpenAI's responses, streamed or not", Auth::Key)
+        .body("Responses"),
+    op("post", "/v1/completions", "chat", "A prompt completed, streamed or not", Auth::Key)
+        .body("Completions"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
     op("post", "/v2/embed", "embeddings", "The same in Cohere's spelling", Auth::Key)
         .body("CohereEmbed"),
@@ -380,6 +384,13 @@ fn schemas() -> Value {
             "call_type": { "type": "string", "description": "completion, embedding, anthropic_messages, responses, text_completion, or a path" },
             "request_body": { "type": "object" },
         }},
+        "Responses": open(&["model"], json!({
+            "model": text, "input": {}, "instructions": text, "stream": { "type": "boolean" },
+            "tools": { "type": "array", "items": {} }, "previous_response_id": text,
+        })),
+        "Completions": open(&["model", "prompt"], json!({
+            "model": text, "prompt": {}, "stream": { "type": "boolean" },
+        })),
         "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
         "CohereChat": open(&["model", "messages"], json!({
             "model": text, "messages": messages, "max_tokens": { "type": "integer" },
