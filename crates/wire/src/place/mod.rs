@@ -13,7 +13,10 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 pub use self::{fill::with_model, sign_in::SignIn};
-use crate::{Auth, Dialect, Login, Operation, Provider, Secret, provider::Patch};
+use crate::{
+    Auth, Dialect, Login, Operation, Provider, Secret,
+    provider::{Frames, Patch},
+};
 
 /// A variable of a provider's templates.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -172,6 +175,7 @@ impl Provider {
             && self.families.is_empty()
             && self.paths.is_empty()
             && self.login.is_none()
+            && self.frames == Frames::Plain
     }
 }
 
