@@ -6,6 +6,7 @@
 pub mod bridge;
 pub mod count;
 pub mod embed;
+mod framed;
 mod head;
 pub mod listed;
 pub mod losses;
@@ -170,6 +171,10 @@ pub fn exchange(
         Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
+    };
+    let exchange = match to.provider.frames {
+        crate::provider::Frames::Plain => exchange,
+        crate::provider::Frames::Aws => Box::new(framed::Framed::new(exchange)),
     };
     if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
 }
