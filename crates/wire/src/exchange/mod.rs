@@ -142,9 +142,11 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    if surface == to.dialect && relay::Relay::serves(surface) {
+    let embeds = operation == crate::Operation::Embeddings;
+    let relays = relay::Relay::serves(surface) && (!embeds || surface == crate::Dialect::Openai);
+    if surface == to.dialect && relays {
         Box::new(relay::Relay::new(operation, surface, shown_model))
-    } else if operation == crate::Operation::Embeddings {
+    } else if embeds {
         Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))

@@ -48,7 +48,7 @@ pub struct Relay {
 impl Relay {
     /// Whether there is a relay for this dialect: elsewhere a bridge goes between equals, too.
     pub const fn serves(dialect: Dialect) -> bool {
-        matches!(dialect, Dialect::Openai | Dialect::Anthropic)
+        matches!(dialect, Dialect::Openai | Dialect::Anthropic | Dialect::Cohere)
     }
 
     /// `shown_model` is the model name that the client is to see.
@@ -147,6 +147,7 @@ impl Exchange for Relay {
         }
         let (field, there) = match (self.operation, self.dialect) {
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
+            (Operation::Chat, Dialect::Cohere) => ("message", facts.content.is_some()),
             (Operation::Chat, _) => ("choices", facts.content.is_some()),
             (Operation::Embeddings, _) => ("data", facts.data),
         };
@@ -194,6 +195,8 @@ impl Exchange for Relay {
             Dialect::Anthropic => {
                 b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
             }
+            // Its last event says why it ended: nothing is missing.
+            Dialect::Cohere => b"",
             _ => b"data: [DONE]\n\n",
         });
         Ok(())
