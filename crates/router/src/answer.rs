@@ -114,6 +114,7 @@ fn is_stream(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case(b"text/event-stream")
         || essence.eq_ignore_ascii_case(b"application/x-ndjson")
         || essence.eq_ignore_ascii_case(b"text/plain")
+        || essence.eq_ignore_ascii_case(b"application/vnd.amazon.eventstream")
 }
 
 /// The status that a successful answer with an `error` object in it should have had: the object's

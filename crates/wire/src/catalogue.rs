@@ -106,6 +106,11 @@ impl Catalogue {
         self.cards.get(provider)?.get(model).cloned()
     }
 
+    /// The cards of a provider, by name.
+    pub fn cards_of(&self, provider: &str) -> impl Iterator<Item = &Arc<Card>> {
+        self.cards.get(provider).into_iter().flat_map(BTreeMap::values)
+    }
+
     /// All cards, by provider and name.
     pub fn cards(&self) -> impl Iterator<Item = &Arc<Card>> {
         self.cards.values().flat_map(BTreeMap::values)
@@ -139,7 +144,7 @@ fn check(name: &str, provider: &Provider) -> Result<(), CatalogueError> {
             return Err(wrong(format!("`{header}` is no header")));
         }
     }
-    Ok(())
+    crate::place::check(provider).map_err(wrong)
 }
 
 /// One line of `models.jsonl`. Prices are decimal USD per token, as text, so that they are exact.

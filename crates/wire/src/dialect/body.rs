@@ -53,16 +53,27 @@ impl Body {
         self.fields.push((Cow::Owned(name.to_owned()), value));
     }
 
+    /// Takes a field out that turned out to be an object of nothing.
+    pub(super) fn drop_empty(&mut self, name: &str) {
+        self.fields.retain(|(other, value)| other != name || **value != *b"{}");
+    }
+
+    /// Leaves out every field but these.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.fields.retain(|(name, _)| names.contains(&&**name));
+    }
+
     /// Adds the target's defaults, applies its provider's patches, and writes it all down.
     pub(super) fn finish(mut self, to: &Target) -> Bytes {
         for (name, value) in &to.defaults {
             self.fill(name, value.clone());
         }
-        self.finish_patched(to)
+        self.patched(to)
     }
 
-    /// The same without the defaults.
-    pub(super) fn finish_patched(mut self, to: &Target) -> Bytes {
+    /// Applies the provider's patches, and writes it all down. For dialects in which the target's
+    /// defaults are no top-level fields.
+    pub(super) fn patched(mut self, to: &Target) -> Bytes {
         for patch in &to.provider.patch {
             self.patch(patch);
         }

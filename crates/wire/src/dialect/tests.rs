@@ -73,6 +73,30 @@ fn every_kind_has_an_anthropic_type_for_its_status() {
 }
 
 #[test]
+fn a_gemini_client_gets_googles_envelope() {
+    let why =
+        Refusal::new(RefusalKind::RateLimited, "slow down").param("contents").retry_after_s(7);
+    assert_eq!(
+        text(&refusal(Dialect::Gemini, &why)),
+        r#"{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"tollgate"},{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"contents","description":"slow down"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]}}"#
+    );
+    use RefusalKind as K;
+    for (kind, status) in [
+        (K::InvalidRequest, "INVALID_ARGUMENT"),
+        (K::NoKey, "UNAUTHENTICATED"),
+        (K::NotAllowed, "PERMISSION_DENIED"),
+        (K::UnknownModel, "NOT_FOUND"),
+        (K::TooLarge, "INVALID_ARGUMENT"),
+        (K::UpstreamError, "UNAVAILABLE"),
+        (K::UpstreamTimeout, "DEADLINE_EXCEEDED"),
+        (K::Internal, "INTERNAL"),
+    ] {
+        let body = refusal(Dialect::Gemini, &Refusal::new(kind, "no"));
+        assert!(text(&body).contains(&format!("\"status\":\"{status}\"")), "{kind:?}");
+    }
+}
+
+#[test]
 fn broken_streams_end_as_the_sdks_expect() {
     let why = Refusal::new(RefusalKind::UpstreamError, "gone").code("upstream_disconnected");
     let mut out = BytesMut::new();

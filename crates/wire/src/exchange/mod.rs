@@ -4,10 +4,13 @@
 //! other pair, for embeddings [`embed::Embed`]. Neither does I/O.
 
 pub mod bridge;
+pub mod count;
 pub mod embed;
 mod head;
+pub mod listed;
 pub mod losses;
 pub mod relay;
+pub mod seal;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -65,7 +68,7 @@ impl Malformed {
 
 /// A target cannot do what a parameter asks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{param}` is not supported by {model}: {why}; set `drop_params: true` to send without it")]
+#[error("`{param}` is not supported by {model}: {why}{}", self.way_out())]
 pub struct Unsupported {
     /// The parameter, as the client spelled it.
     pub param: String,
@@ -73,6 +76,17 @@ pub struct Unsupported {
     pub model: String,
     /// Why, in a few words.
     pub why: String,
+}
+
+impl Unsupported {
+    /// What the provider would have to remember is part of the question: without it, it is another
+    /// one.
+    fn way_out(&self) -> &'static str {
+        match self.param.as_str() {
+            "previous_response_id" | "conversation" | "prompt" => "",
+            _ => "; set `drop_params: true` to send without it",
+        }
+    }
 }
 
 /// Why a request cannot be put to a target.
@@ -143,14 +157,24 @@ pub fn exchange(
     shown_model: &str,
 ) -> Box<dyn Exchange> {
     let embeds = operation == crate::Operation::Embeddings;
-    let relays = relay::Relay::serves(surface) && (!embeds || surface == crate::Dialect::Openai);
-    if surface == to.dialect && relays {
+    let counts = operation == crate::Operation::CountTokens;
+    // What the configuration sets goes deep into Google's body, where no splice reaches; and its
+    // count may name the model within it.
+    let gemini = surface == crate::Dialect::Gemini;
+    let deep = gemini && (counts || !to.defaults.is_empty());
+    let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
+    // Of embeddings, only OpenAI's have one.
+    let same = same && (!embeds || surface == crate::Dialect::Openai);
+    let exchange: Box<dyn Exchange> = if counts && !same {
+        Box::new(count::Counting::new(surface, to.dialect))
+    } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
     } else if embeds {
         Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
-    }
+    };
+    if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.

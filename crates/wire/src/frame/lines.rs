@@ -45,7 +45,7 @@ impl Decoder {
 }
 
 fn capped(bytes: usize) -> Result<(), TooLong> {
-    if bytes > MAX_EVENT_BYTES { Err(TooLong) } else { Ok(()) }
+    if bytes > MAX_EVENT_BYTES { Err(TooLong(MAX_EVENT_BYTES)) } else { Ok(()) }
 }
 
 fn deliver<E>(line: &[u8], each: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
@@ -87,7 +87,7 @@ mod tests {
     fn a_line_is_no_longer_than_an_event() {
         let fits = vec![b'x'; MAX_EVENT_BYTES];
         assert_eq!(lines(&[&fits, b"\n"]).unwrap().len(), 1);
-        assert_eq!(lines(&[&fits, b"x"]), Err(TooLong));
-        assert_eq!(lines(&[&fits, b"x\n"]), Err(TooLong));
+        assert_eq!(lines(&[&fits, b"x"]), Err(TooLong(MAX_EVENT_BYTES)));
+        assert_eq!(lines(&[&fits, b"x\n"]), Err(TooLong(MAX_EVENT_BYTES)));
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn write(
         let (name, value) = renamed(name, value);
         body.fill(name, value);
     }
-    Ok(body.finish_patched(to))
+    Ok(body.patched(to))
 }
 
 /// A default of the configuration, which speaks OpenAI, in Cohere's words.

@@ -41,7 +41,7 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         model: String::new(),
         created: None,
         choices: vec![choice],
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Cohere, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Cohere, raw.get(), None)),
         extra: fields.rest(),
     })
 }

@@ -87,7 +87,7 @@ fn cohere(
         }
     }
     rest(ask, &["truncate"], "bedrock", sieve, |name, raw| body.raw(name, raw))?;
-    Ok(body.finish_patched(to))
+    Ok(body.patched(to))
 }
 
 fn titan(
@@ -114,5 +114,5 @@ fn titan(
         }
     }
     rest(ask, &["normalize"], "bedrock", sieve, |name, raw| body.raw(name, raw))?;
-    Ok(body.finish_patched(to))
+    Ok(body.patched(to))
 }

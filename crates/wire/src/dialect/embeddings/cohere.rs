@@ -119,7 +119,7 @@ impl Upstream for Cohere {
         }
         let own = ["truncate", "max_tokens", "priority"];
         rest(ask, &own, "cohere", &mut sieve, |name, raw| body.raw(name, raw))?;
-        Ok(body.finish_patched(to))
+        Ok(body.patched(to))
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

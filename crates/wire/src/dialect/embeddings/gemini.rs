@@ -52,7 +52,7 @@ impl Upstream for Gemini {
                 }
             });
         });
-        Ok(body.finish_patched(to))
+        Ok(body.patched(to))
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

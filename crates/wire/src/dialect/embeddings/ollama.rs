@@ -38,7 +38,7 @@ impl Upstream for Ollama {
         no_task(ask, "ollama", &mut sieve)?;
         let own = ["keep_alive", "options", "truncate"];
         rest(ask, &own, "ollama", &mut sieve, |name, raw| body.raw(name, raw))?;
-        Ok(body.finish_patched(to))
+        Ok(body.patched(to))
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

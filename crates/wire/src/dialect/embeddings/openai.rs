@@ -115,7 +115,7 @@ impl Upstream for Openai {
             body.text("user", user);
         }
         super::rest(ask, &[], "openai", &mut sieve, |_, _| {})?;
-        Ok(body.finish_patched(to))
+        Ok(body.patched(to))
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

@@ -103,7 +103,7 @@ pub(super) fn write(
             });
         });
     }
-    Ok(body.finish_patched(to))
+    Ok(body.patched(to))
 }
 
 /// Defaults of the configuration speak OpenAI, or name Ollama's own options.

@@ -97,7 +97,7 @@ impl State {
             let finish = finish_of(reason.as_deref(), self.called > 0);
             out.push(Event::Finish { choice: 0, finish });
             if let Ok(json) = std::str::from_utf8(text) {
-                out.push(Event::Usage(Figures::whole(Dialect::Ollama, json)));
+                out.push(Event::Usage(Figures::whole(Dialect::Ollama, json, None)));
             }
             self.done = true;
         }

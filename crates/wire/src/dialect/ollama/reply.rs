@@ -128,7 +128,9 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
             message_extra: Extra::new(),
             extra,
         }],
-        usage: std::str::from_utf8(body).ok().map(|json| Figures::whole(Dialect::Ollama, json)),
+        usage: std::str::from_utf8(body)
+            .ok()
+            .map(|json| Figures::whole(Dialect::Ollama, json, None)),
         extra: Extra::new(),
     })
 }

@@ -7,6 +7,7 @@ use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
         json::{List, Object},
+        responses::ITEM,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -166,20 +167,24 @@ pub(super) fn write_thoughts(o: &mut Object<'_>, blocks: &[Block]) {
 }
 
 fn write_thought(list: &mut List<'_>, block: &Block) {
+    let marks = |o: &mut Object<'_>| {
+        write_cache(o, block.cache.as_ref());
+        for (name, raw) in block.extra.iter().filter(|(name, _)| **name != *ITEM) {
+            o.raw(name, raw.get());
+        }
+    };
     if let Part::Thinking { text, signature } = &block.part {
         list.object(|o| {
             o.text("type", "thinking");
             o.text("thinking", text);
             o.some_text("signature", signature.as_deref());
-            write_cache(o, block.cache.as_ref());
-            o.extra(&block.extra);
+            marks(o);
         });
     } else if let Part::RedactedThinking(data) = &block.part {
         list.object(|o| {
             o.text("type", "redacted_thinking");
             o.text("data", data);
-            write_cache(o, block.cache.as_ref());
-            o.extra(&block.extra);
+            marks(o);
         });
     }
 }
