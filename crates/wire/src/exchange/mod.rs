@@ -157,17 +157,20 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
+    let embeds = operation == crate::Operation::Embeddings;
     let counts = operation == crate::Operation::CountTokens;
     // What the configuration sets goes deep into Google's body, where no splice reaches; and its
     // count may name the model within it.
     let gemini = surface == crate::Dialect::Gemini;
     let deep = gemini && (counts || !to.defaults.is_empty());
     let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
+    // Of embeddings, only OpenAI's have one.
+    let same = same && (!embeds || surface == crate::Dialect::Openai);
     let exchange: Box<dyn Exchange> = if counts && !same {
         Box::new(count::Counting::new(surface, to.dialect))
     } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
-    } else if operation == crate::Operation::Embeddings {
+    } else if embeds {
         Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))

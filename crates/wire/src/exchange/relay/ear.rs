@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use super::{facts::Facts, stamp::Stamp};
 use crate::{
     Dialect, Operation,
-    dialect::{fault_inside, figures::Figures},
+    dialect::{cohere, fault_inside, figures::Figures},
     fault::{Fault, FaultKind},
     frame::sse::{Frame, next_line},
     json::Scan,
@@ -90,6 +90,16 @@ impl Ear {
         match self.dialect {
             Dialect::Anthropic => {
                 const DELTA: &[u8] = b"event: content_block_delta\ndata: ";
+                if let Some(data) = single_line(raw, DELTA)
+                    && self.begun
+                    && is_braced(data)
+                {
+                    self.content.add(data);
+                    return Ok(Verdict::Pass);
+                }
+            }
+            Dialect::Cohere => {
+                const DELTA: &[u8] = b"event: content-delta\ndata: ";
                 if let Some(data) = single_line(raw, DELTA)
                     && self.begun
                     && is_braced(data)
@@ -203,6 +213,7 @@ impl Ear {
         })?;
         let hide = match self.dialect {
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
+            Dialect::Cohere => self.cohere(&facts, data)?,
             Dialect::Gemini => self.gemini(&facts, data)?,
             Dialect::Responses => return self.responses(&facts, &frame, raw),
             _ => self.openai(&facts, data)?,
@@ -282,6 +293,29 @@ impl Ear {
                 }
                 self.finish = self.finish.or(facts.finish);
             }
+        }
+        self.begun = true;
+        Ok(false)
+    }
+
+    /// <https://docs.cohere.com/docs/streaming>
+    fn cohere(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(cohere::failed(data)));
+        }
+        let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or_default();
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        match kind {
+            b"\"message-end\"" => {
+                self.done = true;
+                self.finish = self.finish.or(facts.finish).or(Some(Reason::Stop.openai()));
+            }
+            b"\"content-delta\"" | b"\"tool-plan-delta\"" | b"\"tool-call-delta\"" => {
+                self.content.add(data);
+            }
+            _ => {}
         }
         self.begun = true;
         Ok(false)

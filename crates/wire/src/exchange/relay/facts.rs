@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    dialect::{fault::says_something, responses},
+    dialect::{cohere::finish_of, fault::says_something, responses},
     json::{Flaw, Scan, Text},
     matrix::Dialect,
     op::chat::Reason,
@@ -25,8 +25,8 @@ pub(super) struct Facts {
     /// Whether a tool of the client's is called, where the reason of the end does not say so:
     /// gemini and responses.
     pub(super) called: bool,
-    /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`. `None` if
-    /// it is missing, `null`.
+    /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`,
+    /// `message`. `None` if it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
     /// Whether `choices` is `[]`.
     pub(super) empty: bool,
@@ -50,6 +50,7 @@ impl Facts {
         while let Some(key) = scan.next_key(&mut first)? {
             match dialect {
                 Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
+                Dialect::Cohere => facts.cohere(&key, &mut scan, text)?,
                 Dialect::Gemini => facts.gemini(&key, &mut scan, text)?,
                 Dialect::Responses => facts.responses(&key, &mut scan, text)?,
                 _ => facts.openai(&key, &mut scan, text)?,
@@ -96,6 +97,45 @@ impl Facts {
                 }
             }
             _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    /// The `message` of an error is a string, that of an answer an object.
+    fn cohere(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"type" => self.kind = Some(scan.value()?),
+            b"message" => {
+                let span = present(scan, text)?;
+                let is_text = |span: &Range<usize>| text.get(span.start) == Some(&b'"');
+                self.error |= span.as_ref().is_some_and(is_text);
+                self.content = span;
+            }
+            b"finish_reason" => self.cohere_finish(scan, text)?,
+            b"delta" if scan.look() == Some(b'{') => {
+                scan.open_object()?;
+                let mut first = true;
+                while let Some(key) = scan.next_key(&mut first)? {
+                    match key.raw {
+                        b"finish_reason" => self.cohere_finish(scan, text)?,
+                        b"usage" => self.common(&key, scan, text)?,
+                        _ => scan.skip()?,
+                    }
+                }
+            }
+            _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    fn cohere_finish(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let span = scan.value()?;
+        let word = text.get(span).and_then(|word| std::str::from_utf8(word).ok());
+        if let Some(word) = word.and_then(|word| word.strip_prefix('"')?.strip_suffix('"')) {
+            match finish_of(word) {
+                Some(finish) => self.finish = self.finish.or(Some(finish.reason.openai())),
+                None => self.error = true,
+            }
         }
         Ok(())
     }
