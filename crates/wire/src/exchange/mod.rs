@@ -156,7 +156,13 @@ pub fn exchange(
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
     };
-    if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
+    if !gemini {
+        return exchange;
+    }
+    // What another provider signed must not reach Google.
+    let instead =
+        (same && !counts).then(|| bridge::Bridge::new(operation, surface, to.dialect, shown_model));
+    Box::new(listed::Listed::new(exchange, instead))
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.
