@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub(super) model: Option<Range<usize>>,
     /// Whether a tool is called, gemini's only: its `finishReason` does not say so.
     pub(super) called: bool,
+    /// Searches that an answer names, gemini's only.
+    pub(super) queries: u64,
     /// What a chat's answer consists of: `choices`, `content`, `candidates`. `None` if it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
     /// Whether `choices` is `[]`.
@@ -130,6 +132,10 @@ impl Facts {
                 self.called |= calls(scan)?;
                 Ok(())
             }
+            b"groundingMetadata" if scan.look() == Some(b'{') => {
+                self.queries = self.queries.saturating_add(queries(scan)?);
+                Ok(())
+            }
             _ => scan.skip(),
         })?;
         if text.get(start..scan.position()) != Some(b"[]") {
@@ -212,6 +218,26 @@ fn calls(scan: &mut Scan<'_>) -> Result<bool, Flaw> {
         })?;
     }
     Ok(called)
+}
+
+/// How many searches the grounding that comes next names.
+fn queries(scan: &mut Scan<'_>) -> Result<u64, Flaw> {
+    let mut count = 0;
+    scan.open_object()?;
+    let mut first = true;
+    while let Some(key) = scan.next_key(&mut first)? {
+        if key.raw != b"webSearchQueries" || scan.look() != Some(b'[') {
+            scan.skip()?;
+            continue;
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            scan.skip()?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Walks the members of each object of the list that comes next.
