@@ -179,7 +179,13 @@ pub fn exchange(
         crate::provider::Frames::Plain => exchange,
         crate::provider::Frames::Aws => Box::new(framed::Framed::new(exchange)),
     };
-    if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
+    if !gemini {
+        return exchange;
+    }
+    // What another provider signed must not reach Google.
+    let instead =
+        (same && !counts).then(|| bridge::Bridge::new(operation, surface, to.dialect, shown_model));
+    Box::new(listed::Listed::new(exchange, instead))
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use super::{facts::Facts, stamp::Stamp};
 use crate::{
     Dialect, Operation,
-    dialect::{cohere, fault_inside, figures::Figures},
+    dialect::{cohere, fault_inside, figures::Figures, gemini},
     fault::{Fault, FaultKind},
     frame::sse::{Frame, next_line},
     json::Scan,
@@ -143,6 +143,7 @@ impl Ear {
         if let Some(span) = &facts.tier {
             self.figures.read_tier(body, span);
         }
+        self.searched(facts, body);
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -265,9 +266,19 @@ impl Ear {
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
         }
+        self.searched(facts, data);
         self.begun = true;
         self.content.add(data);
         Ok(false)
+    }
+
+    /// Searches are no figure of Google's, but they have a price, which depends on the model.
+    fn searched(&mut self, facts: &Facts, text: &[u8]) {
+        let model = facts.model.clone().filter(|_| facts.queries > 0);
+        let model = model.and_then(|span| std::str::from_utf8(text.get(span)?).ok());
+        if let Some(model) = model {
+            self.figures.searches_beside(gemini::searches(model.trim_matches('"'), facts.queries));
+        }
     }
 
     /// <https://docs.claude.com/en/docs/build-with-claude/streaming#event-types>

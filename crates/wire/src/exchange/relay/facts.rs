@@ -25,6 +25,8 @@ pub(super) struct Facts {
     /// Whether a tool of the client's is called, where the reason of the end does not say so:
     /// gemini and responses.
     pub(super) called: bool,
+    /// Searches that an answer names, gemini's only.
+    pub(super) queries: u64,
     /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`,
     /// `message`. `None` if it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
@@ -181,6 +183,10 @@ impl Facts {
                 self.called |= calls(scan)?;
                 Ok(())
             }
+            b"groundingMetadata" if scan.look() == Some(b'{') => {
+                self.queries = self.queries.saturating_add(queries(scan)?);
+                Ok(())
+            }
             _ => scan.skip(),
         })?;
         if text.get(start..scan.position()) != Some(b"[]") {
@@ -330,6 +336,26 @@ fn calls(scan: &mut Scan<'_>) -> Result<bool, Flaw> {
         })?;
     }
     Ok(called)
+}
+
+/// How many searches the grounding that comes next names.
+fn queries(scan: &mut Scan<'_>) -> Result<u64, Flaw> {
+    let mut count = 0;
+    scan.open_object()?;
+    let mut first = true;
+    while let Some(key) = scan.next_key(&mut first)? {
+        if key.raw != b"webSearchQueries" || scan.look() != Some(b'[') {
+            scan.skip()?;
+            continue;
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            scan.skip()?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Walks the members of each object of the list that comes next.
