@@ -19,6 +19,7 @@ pub mod now;
 pub mod reply;
 pub mod route;
 pub mod settle;
+pub mod stored;
 pub mod tab;
 
 mod core;

@@ -154,7 +154,7 @@ fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool) {
     }
 }
 
-fn identify(headers: &mut HeaderMap, id: Uuid) {
+pub(crate) fn identify(headers: &mut HeaderMap, id: Uuid) {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text: &str = id.as_hyphenated().encode_lower(&mut text);
     if let Ok(value) = HeaderValue::from_str(text) {

@@ -18,6 +18,7 @@ mod place;
 pub mod plan;
 pub mod policy;
 pub mod refuse;
+pub mod stored;
 pub mod table;
 mod walk;
 

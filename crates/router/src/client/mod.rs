@@ -82,8 +82,21 @@ impl Client {
         connect: Duration,
         now: Instant,
     ) -> Result<UpstreamResponse, Fault> {
+        let method = if call.body.is_empty() { Method::GET } else { Method::POST };
+        self.send_as(method, base, call, connect, now).await
+    }
+
+    /// The same by another method.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        base: &Arc<str>,
+        call: Call,
+        connect: Duration,
+        now: Instant,
+    ) -> Result<UpstreamResponse, Fault> {
         let origin = self.origin(base)?;
-        let mut request = request(&origin, call)?;
+        let mut request = request(method, &origin, call)?;
         loop {
             let (mut conn, fresh) = match origin.take(now) {
                 Some(conn) => (conn, false),
@@ -126,7 +139,7 @@ impl Client {
 }
 
 /// The request as HTTP/1.1 wants it: path only, `host` among the headers.
-fn request(origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
+fn request(method: Method, origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
     let uri = Uri::try_from(call.path)
         .map_err(|_| Fault::new(FaultKind::Unreachable, "the path is not one of a URL"))?;
     let mut headers = HeaderMap::with_capacity(call.headers.len() + 4);
@@ -143,7 +156,6 @@ fn request(origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
             headers.append(name, value);
         }
     }
-    let method = if call.body.is_empty() { Method::GET } else { Method::POST };
     let mut request = Request::new(Pieces::new(call.body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;

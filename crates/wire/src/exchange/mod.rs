@@ -8,6 +8,7 @@ mod head;
 pub mod losses;
 pub mod relay;
 pub mod seal;
+pub mod stored;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
