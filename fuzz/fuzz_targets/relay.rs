@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use tollgate_wire::{
     Dialect, Exchange, FaultKind, Operation, Provider, Target, Usage,
-    exchange::{self, Payload},
+    exchange::{self, Payload, relay::Relay},
     peek,
 };
 

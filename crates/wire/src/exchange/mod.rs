@@ -12,6 +12,7 @@ pub mod listed;
 pub mod losses;
 pub mod relay;
 pub mod seal;
+pub mod stored;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -20,8 +20,8 @@ use http::{HeaderMap, StatusCode};
 use self::{
     ear::{Ear, Verdict},
     edit::{Asked, Edits},
-    facts::Facts,
 };
+pub(super) use self::{facts::Facts, stamp::Stamp};
 use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,

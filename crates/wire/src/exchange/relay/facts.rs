@@ -11,7 +11,7 @@ use crate::{
 
 /// Where they stand; spans are byte ranges of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(in crate::exchange) struct Facts {
     /// `type`, not openai's.
     pub(super) kind: Option<Range<usize>>,
     /// `error`, unless `null`, empty or false.
@@ -44,7 +44,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Reads all of `text`, which must be a JSON object and nothing else.
-    pub(super) fn read(dialect: Dialect, text: &[u8]) -> Result<Facts, Flaw> {
+    pub(in crate::exchange) fn read(dialect: Dialect, text: &[u8]) -> Result<Facts, Flaw> {
         let mut facts = Facts::default();
         let mut scan = Scan::new(text);
         scan.open_object()?;
