@@ -92,6 +92,8 @@ impl Body {
                 None => self.default(name, value.to_string().into()),
             },
             Patch::Default(name, value) => self.default(name, value.to_string().into()),
+            // See `exchange/policy.rs`.
+            Patch::Allow(_) => {}
             Patch::Clamp(name, least, most) => {
                 if let Some((_, text)) = self.fields.iter_mut().find(|(other, _)| other == name)
                     && let Some(clamped) = clamped(text, *least, *most)

@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod count;
 mod head;
 pub mod losses;
+pub mod policy;
 pub mod relay;
 
 use bytes::{Bytes, BytesMut};
@@ -150,6 +151,21 @@ pub fn exchange(
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
     }
+}
+
+/// The same for one request, which may have wishes of its own about its parameters.
+pub fn exchange_for(
+    operation: crate::Operation,
+    surface: crate::Dialect,
+    to: &Target,
+    shown_model: &str,
+    peek: &Peek,
+) -> Box<dyn Exchange> {
+    let exchange = exchange(operation, surface, to, shown_model);
+    if policy::is_needed(peek, to) {
+        return Box::new(policy::Ruled::new(exchange, operation, surface));
+    }
+    exchange
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.
