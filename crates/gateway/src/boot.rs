@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
-use tollgate_router::{Client, HealthMap, Tls};
+use tollgate_router::{Client, HealthMap, Tls, Tokens};
 use tollgate_store::{KeyHash, Recorder, Store, StoreError};
 
 use crate::{
@@ -76,7 +76,7 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
         in_flight: (0..cores).map(|_| InFlight::default()).collect(),
         store,
         recorder,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(cores),
         generated_master_key,
         ready: true.into(),
         upstream: Client::new(&tls),
@@ -85,11 +85,13 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
     });
     gateway.metrics.config_ok.set(1);
     warm_up(&gateway);
+    let tokens = Arc::new(Tokens::default());
     let cores = pens
         .into_iter()
         .enumerate()
         .map(|(index, pen)| {
-            Arc::new(Core::new(Arc::clone(&gateway), index, Client::new(&tls), pen))
+            let client = Client::new(&tls).with_tokens(tokens.clone());
+            Arc::new(Core::new(Arc::clone(&gateway), index, client, pen))
         })
         .collect();
     Ok(Booted { gateway, cores, new_master_key })

@@ -21,6 +21,7 @@ pub mod reply;
 pub mod route;
 pub mod settle;
 pub mod tab;
+mod tally;
 
 mod core;
 

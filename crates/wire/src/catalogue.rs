@@ -144,7 +144,7 @@ fn check(name: &str, provider: &Provider) -> Result<(), CatalogueError> {
             return Err(wrong(format!("`{header}` is no header")));
         }
     }
-    Ok(())
+    crate::place::check(provider).map_err(wrong)
 }
 
 /// One line of `models.jsonl`. Prices are decimal USD per token, as text, so that they are exact.

@@ -29,6 +29,7 @@ mod keys;
 mod mask;
 mod model;
 mod near;
+mod place;
 mod price;
 mod problem;
 mod provider;
@@ -105,7 +106,7 @@ pub struct Input<'a> {
     pub text: &'a str,
     /// Looks an environment variable up.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Reads an included file.
+    /// Reads an included file, or one with credentials.
     pub read: ReadFile<'a>,
     /// Providers and prices.
     pub catalogue: &'a Catalogue,
@@ -147,12 +148,16 @@ fn outcome(config: Option<Config>, report: Report) -> Outcome {
 /// `provider/*`.
 pub fn from_env(
     env: &dyn Fn(&str) -> Option<String>,
+    read_file: ReadFile<'_>,
     catalogue: &Catalogue,
     health: &HealthMap,
 ) -> Outcome {
     let process = Environment::process(env);
-    let usable =
-        catalogue.providers().filter(|provider| process.first(&provider.key_env).is_some());
+    let around = place::Around { env: &process, read: read_file, azure_refresh: false };
+    let usable = catalogue.providers().filter(|provider| match provider.is_plain() {
+        true => process.first(&provider.key_env).is_some(),
+        false => place::from_env(provider, &around).is_some(),
+    });
     let mut text = "model_list:\n".to_owned();
     for provider in usable {
         let name = format!("'{}/*'", provider.name.replace('\'', "''"));
@@ -162,7 +167,7 @@ pub fn from_env(
         file: "environment",
         text: &text,
         env,
-        read: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        read: read_file,
         catalogue,
         health,
         strictness: Strictness::Strict,
@@ -194,9 +199,13 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
     };
     let catalogue = general::catalogue(&settings.tollgate, input.catalogue, report);
     let (timeouts, idle_is_set) = settings.timeouts(report);
+    let azure_refresh = settings.litellm.boolean("enable_azure_ad_token_refresh", report);
+    let around =
+        || place::Around { env, read: input.read, azure_refresh: azure_refresh.unwrap_or(false) };
     let world = World {
         catalogue: &catalogue,
         env,
+        around: around(),
         health: input.health,
         defaults: Defaults {
             timeouts,
@@ -214,7 +223,7 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
     let mut models: Models = model::read(root, &world, report);
     let general = general::read(&general, &settings, env, report);
     let catalogue = Arc::new(catalogue);
-    let places = wildcard::places(&catalogue, env);
+    let places = wildcard::places(&catalogue, &around());
     let mut reachable: Vec<Arc<str>> = places.keys().cloned().collect();
     reachable.sort();
     let concrete = wildcard::concrete(&catalogue, places);

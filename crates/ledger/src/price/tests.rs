@@ -28,7 +28,7 @@ fn each_token_is_counted_once() {
         output: 100,
         reasoning: 60,
         output_audio: 10,
-        estimated: false,
+        ..Usage::default()
     };
     let expected = Cost {
         total: Nano(
@@ -60,6 +60,7 @@ fn missing_rates_fall_back_to_their_side() {
         reasoning: 2,
         output_audio: 1,
         estimated: true,
+        ..Usage::default()
     };
     assert_eq!(cost(&usage, &plain).map(|cost| cost.total), Ok(Nano(10 + 10 + 7)));
     let with_write = Rates { cache_write: Some(4_000_000), ..plain };
@@ -162,7 +163,7 @@ fn usage(
         output,
         reasoning,
         output_audio,
-        estimated: false,
+        ..Usage::default()
     }
 }
 
@@ -185,7 +186,7 @@ proptest! {
         rates in any_rates(),
     ) {
         let [input, cache_read, cache_write, cache_write_1h, input_audio, output, reasoning, output_audio] = counts;
-        let usage = Usage { input, cache_read, cache_write, cache_write_1h, input_audio, output, reasoning, output_audio, estimated: false };
+        let usage = Usage { input, cache_read, cache_write, cache_write_1h, input_audio, output, reasoning, output_audio, ..Usage::default() };
         if let Ok(cost) = cost(&usage, &rates) {
             for part in [cost.total, cost.input, cost.output, cost.cache_read, cost.cache_write, cost.reasoning, cost.request] {
                 prop_assert!(Nano::ZERO <= part && part <= cost.total);

@@ -112,7 +112,11 @@ const OPERATIONS: &[Operation] = &[
         Auth::Key,
     )
     .body("Count"),
+    op("post", "/v2/chat", "chat", "Chat in Cohere's spelling, streamed or not", Auth::Key)
+        .body("CohereChat"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
+    op("post", "/v2/embed", "embeddings", "The same in Cohere's spelling", Auth::Key)
+        .body("CohereEmbed"),
     op(
         "get",
         "/v1/models",
@@ -344,6 +348,13 @@ fn schemas() -> Value {
             "request_body": { "type": "object" },
         }},
         "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
+        "CohereChat": open(&["model", "messages"], json!({
+            "model": text, "messages": messages, "max_tokens": { "type": "integer" },
+            "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
+        })),
+        "CohereEmbed": open(&["model", "texts", "input_type"], json!({
+            "model": text, "texts": texts, "input_type": text,
+        })),
         "Key": { "type": "object", "properties": with_key },
         "KeyUpdate": { "type": "object", "required": ["key"], "properties": named },
         "KeyName": { "type": "object", "required": ["key"], "properties": { "key": text } },

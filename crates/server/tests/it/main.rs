@@ -12,11 +12,15 @@
     reason = "tests may"
 )]
 
+mod azure;
+mod bedrock;
+mod cohere;
 mod commands;
 mod count;
 mod database;
 mod differential;
 mod docs;
+mod embeddings;
 mod faults;
 mod gate;
 mod inspect;
@@ -24,8 +28,12 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod models;
+mod ollama;
+mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod responses;
 mod seed;
 mod spend;
+mod vertex;

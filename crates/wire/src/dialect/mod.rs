@@ -2,14 +2,22 @@
 //! provider's side), or both.
 
 pub mod anthropic;
+pub mod bedrock;
 mod body;
+pub mod cohere;
+pub mod completions;
 mod count;
+pub mod embeddings;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
+pub mod gemini;
 mod json;
+pub mod ollama;
 pub mod openai;
+pub mod responses;
 mod sieve;
+mod signature;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -27,8 +35,25 @@ use crate::{
 pub trait Surface: Sync {
     /// A client's body, into the hub.
     fn read(&self, payload: &Payload) -> Result<Request, Malformed>;
+    /// Settles what of a request only a provider of this dialect can do, for a target that speaks
+    /// another one: said in words that every dialect has, refused, or left out and named.
+    fn elsewhere(
+        &self,
+        _ask: &mut Request,
+        _to: &Target,
+        _dropped: &mut Vec<String>,
+    ) -> Result<(), CannotAsk> {
+        Ok(())
+    }
     /// A whole answer, out of the hub.
     fn write(&self, reply: &Response) -> Bytes;
+    /// What writes a whole answer where that takes knowledge of the request; `None`: [`write`]
+    /// does it.
+    ///
+    /// [`write`]: Surface::write
+    fn writer(&self, _ask: &Request) -> Option<Box<dyn Write>> {
+        None
+    }
     /// A state machine that writes a stream.
     fn encoder(&self, ask: &Request) -> Box<dyn Encode>;
     /// A client's body whose tokens are to be counted, into the hub.
@@ -73,6 +98,12 @@ pub trait Upstream: Sync {
     }
 }
 
+/// Writes a whole answer to the request that it was made for.
+pub trait Write: Send {
+    /// The answer, out of the hub.
+    fn write(&self, reply: &Response) -> Bytes;
+}
+
 /// Bytes in, events out; any split of the bytes gives the same events.
 pub trait Decode: Send {
     /// A piece of the stream. An error event of the upstream comes back as `Err`.
@@ -96,6 +127,10 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
+        Dialect::Completions => &completions::Completions,
+        Dialect::Cohere => &cohere::Cohere,
         _ => return None,
     })
 }
@@ -105,6 +140,11 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
+        Dialect::Bedrock => &bedrock::Bedrock,
+        Dialect::Cohere => &cohere::Cohere,
+        Dialect::Ollama => &ollama::Ollama,
+        Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
         _ => return None,
     })
 }
@@ -113,6 +153,8 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
         Dialect::Anthropic => anthropic::refusal(why),
+        Dialect::Gemini => gemini::refusal(why),
+        Dialect::Cohere => cohere::refusal(why),
         _ => openai::refusal(why),
     }
 }
@@ -121,6 +163,11 @@ pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
 /// dialect's requests with another's errors.
 pub fn fault(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
     fault::read(status, headers, body)
+}
+
+/// What an exception that Amazon's services name inside a stream means.
+pub(crate) fn fault_named(name: &str, body: &[u8]) -> Fault {
+    fault::named(name, body)
 }
 
 /// What an error object inside a stream, or in an answer with status 200, means.
@@ -132,6 +179,9 @@ pub fn fault_inside(body: &[u8]) -> Fault {
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
+        Dialect::Gemini => gemini::broken(why, out),
+        Dialect::Responses => responses::broken(why, out),
+        Dialect::Cohere => cohere::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

@@ -24,6 +24,7 @@ fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: std::collections::BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),
@@ -31,6 +32,7 @@ fn target(dialect: Dialect) -> Target {
         model: "m".into(),
         dialect,
         base: "https://p.example/v1".into(),
+        login: None,
         credential: None,
         card: None,
         defaults: Vec::new(),

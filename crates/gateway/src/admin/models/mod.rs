@@ -67,6 +67,7 @@ fn of_catalogue(snapshot: &Snapshot, name: &str) -> Option<Target> {
         dialect,
         base: format!("{}{prefix}", provider.url).into(),
         credential: None,
+        login: None,
         card: catalogue.card(&provider.name, model),
         defaults: Vec::new(),
         headers: Vec::new(),

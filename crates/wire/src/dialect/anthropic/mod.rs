@@ -20,6 +20,7 @@ use crate::{
     target::Target,
 };
 
+pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
 
 /// The dialect, both sides.

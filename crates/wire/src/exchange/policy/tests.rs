@@ -14,6 +14,7 @@ fn target(dialect: Dialect, patch: Vec<Patch>) -> Target {
         ops: vec![Operation::Chat],
         headers: std::collections::BTreeMap::new(),
         patch,
+        ..Provider::default()
     };
     Target {
         id: "t".into(),
@@ -21,6 +22,7 @@ fn target(dialect: Dialect, patch: Vec<Patch>) -> Target {
         model: "m".into(),
         dialect,
         base: "https://p.example/v1".into(),
+        login: None,
         credential: None,
         card: None,
         defaults: Vec::new(),

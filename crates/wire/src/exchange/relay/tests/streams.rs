@@ -1,5 +1,6 @@
 use super::support::{chat, messages};
 use super::*;
+use crate::{SearchSize, Tier};
 
 const OPENAI_TEXT: &str = include_str!("../streams/openai_text.sse");
 const OPENAI_TOOLS: &str = include_str!("../streams/openai_tools.sse");
@@ -13,13 +14,13 @@ const STREAMED_MESSAGES: &str = r#"{"model":"m","messages":[],"max_tokens":9,"st
 
 /// All that can be seen of a stream that has passed.
 #[derive(Debug, PartialEq, Eq)]
-struct Passed {
-    out: String,
-    end: Result<(), (FaultKind, String)>,
-    usage: Usage,
-    finish: Option<&'static str>,
-    begun: bool,
-    done: bool,
+pub(super) struct Passed {
+    pub(super) out: String,
+    pub(super) end: Result<(), (FaultKind, String)>,
+    pub(super) usage: Usage,
+    pub(super) finish: Option<&'static str>,
+    pub(super) begun: bool,
+    pub(super) done: bool,
 }
 
 fn pass(mut relay: Relay, pieces: &[&[u8]]) -> Passed {
@@ -46,7 +47,7 @@ fn pass(mut relay: Relay, pieces: &[&[u8]]) -> Passed {
 
 /// The stream in one piece; any other cut must give the same.
 #[track_caller]
-fn passes(relay: impl Fn() -> Relay, stream: &str) -> Passed {
+pub(super) fn passes(relay: impl Fn() -> Relay, stream: &str) -> Passed {
     let bytes = stream.as_bytes();
     let whole = pass(relay(), &[bytes]);
     for cut in 0..=bytes.len() {
@@ -71,12 +72,22 @@ fn without(stream: &str, hidden: &str) -> String {
 const TEXT_USAGE: Usage = Usage {
     input: 19,
     cache_read: 4,
+    cache_read_audio: 0,
     cache_write: 0,
     cache_write_1h: 0,
+    cache_write_12h: 0,
     input_audio: 0,
+    input_image: 0,
+    input_video: 0,
     output: 10,
     reasoning: 0,
     output_audio: 0,
+    output_image: 0,
+    output_video: 0,
+    searches: 0,
+    search_size: SearchSize::Medium,
+    tier: Some(Tier::Standard),
+    us_only: false,
     estimated: false,
 };
 
@@ -127,6 +138,7 @@ fn anthropic_streams() {
         cache_write: 20,
         cache_write_1h: 30,
         output: 89,
+        tier: Some(Tier::Standard),
         ..Usage::default()
     };
     assert_eq!((passed.usage, passed.finish), (expect, Some("tool_calls")));
