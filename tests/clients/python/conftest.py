@@ -86,6 +86,21 @@ model_list:
       model: openai/*
       api_base: {upstream}/v1
       api_key: sk-upstream
+  - model_name: gemini-2.5-flash
+    litellm_params:
+      model: gemini/gemini-2.5-flash
+      api_base: {upstream}
+      api_key: AIza-upstream
+  - model_name: gemini-3-pro-preview
+    litellm_params:
+      model: gemini/gemini-3-pro-preview
+      api_base: {upstream}/v1beta
+      api_key: AIza-upstream
+  - model_name: gemini-broken/*
+    litellm_params:
+      model: gemini/*
+      api_base: {upstream}
+      api_key: AIza-upstream
   - model_name: refused
     litellm_params:
       model: openai/m

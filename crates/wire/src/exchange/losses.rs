@@ -81,7 +81,7 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "usageMetadata.candidatesTokensDetails",
-        why: "of the kinds of tokens only audio has a price of its own",
+        why: "of the kinds of tokens text is what is left",
     },
     Loss {
         dialect: Dialect::Gemini,
@@ -93,7 +93,7 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "usageMetadata.promptTokensDetails",
-        why: "of the kinds of tokens only audio has a price of its own",
+        why: "of the kinds of tokens text is what is left",
     },
     Loss {
         dialect: Dialect::Gemini,
