@@ -57,7 +57,7 @@ impl Draft {
             us_only: usage.us_only,
         };
         row.estimated = usage.estimated;
-        row.cost = cost(usage, target);
+        row.cost = cost(usage, target, Some(row.started_us / 1_000_000));
     }
 
     /// Microseconds since the request came, as of `now`.
@@ -67,9 +67,9 @@ impl Draft {
     }
 }
 
-fn cost(usage: &Usage, target: &Target) -> Option<Nano> {
+fn cost(usage: &Usage, target: &Target, at_s: Option<i64>) -> Option<Nano> {
     let rates = target.card.as_ref()?.rates.as_ref()?;
-    match price::cost(usage, rates) {
+    match price::cost(usage, rates, at_s) {
         Ok(cost) => Some(cost.total),
         Err(error) => {
             warn!(%error, target = %target.id, "an answer of target `{}` has no price", target.id);

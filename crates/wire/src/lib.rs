@@ -21,7 +21,7 @@ pub mod secret;
 pub mod target;
 pub mod usage;
 
-pub use card::{Card, Rates};
+pub use card::{Card, Mode, Rates};
 pub use exchange::{Call, CannotAsk, Exchange, Malformed, Unsupported};
 pub use fault::{Fault, FaultKind};
 pub use matrix::{Dialect, Operation};
