@@ -11,7 +11,7 @@ use std::sync::{
 
 use tollgate_ledger::{Nano, price::Tiers};
 use tollgate_router::Plan;
-use tollgate_wire::{Refusal, RefusalKind};
+use tollgate_wire::{Operation, Refusal, RefusalKind};
 
 use crate::{
     ask::Ask,
@@ -163,6 +163,9 @@ pub fn reserve(
 /// there: the budget would not be enforced.
 fn estimate(snapshot: &Snapshot, key: &Key, ask: &Ask, plan: &Plan) -> Result<Nano, Refusal> {
     let Some(_) = key.max_budget else { return Ok(Nano(0)) };
+    if ask.operation == Operation::CountTokens {
+        return Ok(Nano(0));
+    }
     let card = route::first_card(plan);
     let Some(rates) = card.and_then(|card| card.rates.as_ref()) else {
         return Err(Refusal::new(

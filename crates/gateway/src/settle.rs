@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_ledger::{Nano, price};
 use tollgate_store::{Outcome, RareUsage, UsageRow};
-use tollgate_wire::{Target, Tier, Usage};
+use tollgate_wire::{Operation, Target, Tier, Usage};
 use tracing::warn;
 
 use crate::{core::Core, limits::Hold, now::Now};
@@ -14,8 +14,8 @@ use crate::{core::Core, limits::Hold, now::Now};
 pub struct Draft {
     /// The row as far as it is known.
     pub row: UsageRow,
-    /// When the request came, on the clock that never jumps.
-    pub started: std::time::Instant,
+    /// When the request came.
+    pub started: Now,
 }
 
 /// The status in the usage row of a client that left: nginx's.
@@ -57,12 +57,14 @@ impl Draft {
             us_only: usage.us_only,
         };
         row.estimated = usage.estimated;
-        row.cost = cost(usage, target, Some(row.started_us / 1_000_000));
+        let free = row.operation == Operation::CountTokens.name();
+        let at_s = Some(row.started_us / 1_000_000);
+        row.cost = if free { Some(Nano(0)) } else { cost(usage, target, at_s) };
     }
 
     /// Microseconds since the request came, as of `now`.
     pub fn elapsed_us(&self, now: Now) -> i64 {
-        let elapsed = now.mono.saturating_duration_since(self.started);
+        let elapsed = now.mono.saturating_duration_since(self.started.mono);
         i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
     }
 }
@@ -87,7 +89,7 @@ pub fn settle(core: &Core, draft: &mut Draft, hold: &mut Hold, outcome: Outcome,
     row.outcome = outcome;
     let tokens = row.input.saturating_add(row.output);
     hold.post(tokens, row.cost.unwrap_or(Nano(0)));
-    core.gw.metrics.count(row);
+    core.count(row);
     // On a full disk, the room that is left is for the rows of requests that cost something.
     if outcome == Outcome::Refused && !core.can_write(now) {
         return;

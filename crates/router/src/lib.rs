@@ -18,6 +18,7 @@ mod place;
 pub mod plan;
 pub mod policy;
 pub mod refuse;
+pub mod sign;
 pub mod table;
 mod walk;
 
@@ -31,4 +32,5 @@ pub use health::{Health, HealthMap};
 pub use plan::{Plan, Prefs, plan};
 pub use policy::{ByClass, Policy};
 pub use refuse::refusal;
+pub use sign::Tokens;
 pub use table::{Alias, Found, Group, Member, Rules, Table, Timeouts};

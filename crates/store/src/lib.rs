@@ -18,6 +18,7 @@ mod migrate;
 mod portable;
 mod record;
 mod report;
+mod spend;
 mod store;
 mod usage;
 

@@ -104,7 +104,7 @@ struct Detail {
     #[serde(rename = "finish")]
     finish_reason: Option<String>,
     tags: Arc<[Arc<str>]>,
-    ip: Option<Box<str>>,
+    ip: Option<Arc<str>>,
 }
 
 /// Writes a [`Detail`]. What is zero, empty or usual is left out.

@@ -142,7 +142,7 @@ pub struct UsageRow {
     /// Tags of the key and of the request.
     pub tags: Arc<[Arc<str>]>,
     /// The client's address.
-    pub ip: Option<Box<str>>,
+    pub ip: Option<Arc<str>>,
 }
 
 /// Which usage rows to list; every field that is set must match.

@@ -61,6 +61,38 @@ impl Card {
         find(of).or_else(|| find(""))
     }
 
+    /// What a prompt may have in it: what the provider lists, else what the abilities say.
+    pub fn inputs(&self) -> Modalities {
+        if !self.takes.is_empty() {
+            return self.takes;
+        }
+        let of = [
+            (Ability::Vision, Modality::Image),
+            (Ability::AudioInput, Modality::Audio),
+            (Ability::VideoInput, Modality::Video),
+            (Ability::PdfInput, Modality::File),
+        ];
+        let known = of.into_iter().filter(|(ability, _)| self.can(*ability));
+        std::iter::once(Modality::Text).chain(known.map(|(_, modality)| modality)).collect()
+    }
+
+    /// What an answer may have in it: what the provider lists, else what the mode and the abilities
+    /// say.
+    pub fn outputs(&self) -> Modalities {
+        if !self.gives.is_empty() {
+            return self.gives;
+        }
+        let main = match self.mode {
+            Some(Mode::Embeddings) => Modality::Vector,
+            Some(Mode::Images | Mode::ImageEdits) => Modality::Image,
+            Some(Mode::Video) => Modality::Video,
+            Some(Mode::Speech) => Modality::Audio,
+            Some(_) | None => Modality::Text,
+        };
+        let spoken = self.can(Ability::AudioOutput).then_some(Modality::Audio);
+        std::iter::once(main).chain(spoken).collect()
+    }
+
     /// Whether anything about it has a price.
     pub fn is_priced(&self) -> bool {
         self.rates.is_some() || !self.units.is_empty()
@@ -130,6 +162,46 @@ impl Mode {
         matches!(self, Mode::Chat | Mode::Responses | Mode::Completions | Mode::Realtime)
     }
 
+    /// The operation that is served for it, if one is. Responses and completions are chats in
+    /// another spelling.
+    pub const fn operation(self) -> Option<Operation> {
+        match self {
+            Mode::Chat | Mode::Responses | Mode::Completions => Some(Operation::Chat),
+            Mode::Embeddings => Some(Operation::Embeddings),
+            Mode::Images
+            | Mode::ImageEdits
+            | Mode::Video
+            | Mode::Speech
+            | Mode::Transcription
+            | Mode::Rerank
+            | Mode::Moderation
+            | Mode::Ocr
+            | Mode::Search
+            | Mode::Realtime
+            | Mode::Other => None,
+        }
+    }
+
+    /// LiteLLM's word for it.
+    pub const fn litellm(self) -> &'static str {
+        match self {
+            Mode::Chat | Mode::Other => "chat",
+            Mode::Responses => "responses",
+            Mode::Completions => "completion",
+            Mode::Embeddings => "embedding",
+            Mode::Images => "image_generation",
+            Mode::ImageEdits => "image_edit",
+            Mode::Video => "video_generation",
+            Mode::Speech => "audio_speech",
+            Mode::Transcription => "audio_transcription",
+            Mode::Rerank => "rerank",
+            Mode::Moderation => "moderation",
+            Mode::Ocr => "ocr",
+            Mode::Search => "search",
+            Mode::Realtime => "realtime",
+        }
+    }
+
     /// LiteLLM's `mode` of a model, also in its configurations.
     pub fn of_litellm(word: &str) -> Option<Mode> {
         Some(match word {
@@ -157,6 +229,8 @@ impl From<Operation> for Mode {
         match operation {
             Operation::Chat => Mode::Chat,
             Operation::Embeddings => Mode::Embeddings,
+            // Of what a model for messages is asked.
+            Operation::CountTokens => Mode::Chat,
         }
     }
 }

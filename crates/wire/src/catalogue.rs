@@ -184,7 +184,7 @@ fn check(name: &str, provider: &Provider) -> Result<(), CatalogueError> {
             return Err(wrong(format!("`{header}` is no header")));
         }
     }
-    Ok(())
+    crate::place::check(provider).map_err(wrong)
 }
 
 #[cfg(test)]

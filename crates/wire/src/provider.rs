@@ -1,18 +1,21 @@
 //! Providers: a place, as data. See `catalog/providers.toml`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
-use crate::matrix::{Dialect, Operation};
+use crate::{
+    matrix::{Dialect, Operation},
+    place::{Family, Paths, SignIn, Site, Var},
+};
 
 /// Where a provider is, what it speaks, and how it differs from the dialect.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The name before the slash of a model string; the table's name in the catalogue.
     #[serde(skip)]
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
     /// Base URL with its version segment, without a slash at the end.
     pub url: String,
     /// Environment variables that may hold the key; the first that is set counts. Empty: the
@@ -22,6 +25,9 @@ pub struct Provider {
     /// Environment variables that may move the base URL.
     #[serde(default)]
     pub url_env: Vec<String>,
+    /// Settings that may move the base URL, beside `api_base`.
+    #[serde(default)]
+    pub url_param: Vec<String>,
     /// How the key travels.
     #[serde(default)]
     pub auth: Auth,
@@ -36,6 +42,24 @@ pub struct Provider {
     /// Edits of the request body, in order.
     #[serde(default)]
     pub patch: Vec<Patch>,
+    /// Variables of the templates in `url`, `paths` and `patch`: `{name}`.
+    #[serde(default)]
+    pub vars: BTreeMap<String, Var>,
+    /// Paths that differ from the dialect's own.
+    #[serde(default)]
+    pub paths: Paths,
+    /// What is different for some models or addresses; all that fit count, in order.
+    #[serde(default)]
+    pub families: Vec<Family>,
+    /// How to sign in, where that is more than a key in a header.
+    #[serde(default)]
+    pub login: Option<SignIn>,
+    /// What tokens are asked for; the service's name in signatures.
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// What its templates were filled with, once they are: for wildcards.
+    #[serde(skip)]
+    pub site: Option<Arc<Site>>,
 }
 
 /// How a provider's key travels.
@@ -49,6 +73,8 @@ pub enum Auth {
     XApiKey,
     /// `api-key: <key>`
     ApiKey,
+    /// `x-goog-api-key: <key>`
+    XGoogApiKey,
     /// No credential is sent.
     None,
 }
@@ -80,9 +106,12 @@ pub fn auth_headers(
     key: &crate::Secret,
 ) -> Option<(http::HeaderName, http::HeaderValue)> {
     let (name, text) = match auth {
-        Auth::Bearer => (http::header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Auth::Bearer => return Some((http::header::AUTHORIZATION, key.bearer()?)),
         Auth::XApiKey => (http::HeaderName::from_static("x-api-key"), key.expose().to_owned()),
         Auth::ApiKey => (http::HeaderName::from_static("api-key"), key.expose().to_owned()),
+        Auth::XGoogApiKey => {
+            (http::HeaderName::from_static("x-goog-api-key"), key.expose().to_owned())
+        }
         Auth::None => return None,
     };
     let mut value = http::HeaderValue::try_from(text).ok()?;

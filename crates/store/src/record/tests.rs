@@ -115,7 +115,7 @@ prop_compose! {
             fallbacks: small.2,
             finish_reason: finish_reason.map(Cow::Owned),
             tags: tags.into_iter().map(Arc::from).collect(),
-            ip: ip.map(Box::from),
+            ip: ip.map(Arc::from),
         }
     }
 }

@@ -4,3 +4,4 @@
 mod anthropic;
 mod evil;
 mod openai;
+mod others;

@@ -36,6 +36,8 @@ pub(crate) struct Figures {
     tier: Option<Tier>,
     fast: bool,
     us_only: bool,
+    /// Tokens of the prompt that stand beside `input`: what Google's own tools brought in.
+    input_beside: Option<u64>,
     /// Something was no count.
     flawed: bool,
 }
@@ -46,8 +48,11 @@ impl Figures {
         let text = text.get(span.clone()).unwrap_or_default();
         let mut scan = Scan::new(text);
         let read = match dialect {
-            Dialect::Openai => self.openai(&mut scan, text),
             Dialect::Anthropic => self.anthropic(&mut scan, text),
+            Dialect::Cohere => self.cohere(&mut scan, text),
+            Dialect::Ollama => self.ollama(&mut scan, text),
+            Dialect::Gemini => self.gemini(&mut scan, text),
+            _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
     }
@@ -91,7 +96,14 @@ impl Figures {
                 let cached = cache_read.saturating_add(cache_write).saturating_add(cache_write_1h);
                 input = input.map(|n| n.saturating_add(cached));
             }
-            Dialect::Openai => {
+            // Google leaves out what is 0, and counts thoughts beside the candidates.
+            Dialect::Gemini => {
+                input = input.map(|n| n.saturating_add(self.input_beside.unwrap_or(0)));
+                if input.is_some() {
+                    output = Some(output.unwrap_or(0).saturating_add(reasoning));
+                }
+            }
+            _ => {
                 // Where the kinds are told apart, the count of all of them is told, too.
                 cache_write = cache_write.saturating_sub(cache_write_1h + cache_write_12h);
                 // xAI and Gemini leave reasoning out of `completion_tokens`, not out of the total.
@@ -264,12 +276,95 @@ impl Figures {
         Ok(())
     }
 
+    /// What is billed, where that is said: `tokens` counts Cohere's own preamble, too. <https://docs.cohere.com/docs/how-does-cohere-pricing-work>
+    fn cohere(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let mut all = Figures::default();
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"billed_units" => figures.cohere_tokens(scan, text),
+            b"tokens" => all.cohere_tokens(scan, text),
+            b"cached_tokens" => figures.count(scan, text, |f| &mut f.cache_read),
+            _ => scan.skip(),
+        })?;
+        self.input = self.input.or(all.input);
+        self.output = self.output.or(all.output);
+        self.flawed |= all.flawed;
+        // More than what is billed: it was counted with the preamble.
+        self.cache_read = self.cache_read.filter(|read| Some(*read) <= self.input);
+        Ok(())
+    }
+
+    fn cohere_tokens(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"input_tokens" => figures.count(scan, text, |f| &mut f.input),
+            b"output_tokens" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
+    }
+
+    /// Of the whole answer. <https://docs.ollama.com/api/usage>
+    fn ollama(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"prompt_eval_count" => figures.count(scan, text, |f| &mut f.input),
+            b"eval_count" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
+    }
+
     fn anthropic_by_age(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"ephemeral_5m_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write),
             b"ephemeral_1h_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write_1h),
             _ => scan.skip(),
         })
+    }
+
+    /// <https://ai.google.dev/api/generate-content#UsageMetadata>
+    fn gemini(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"promptTokenCount" => figures.count(scan, text, |f| &mut f.input),
+            b"candidatesTokenCount" => figures.count(scan, text, |f| &mut f.output),
+            b"cachedContentTokenCount" => figures.count(scan, text, |f| &mut f.cache_read),
+            b"thoughtsTokenCount" => figures.count(scan, text, |f| &mut f.reasoning),
+            b"toolUsePromptTokenCount" => figures.count(scan, text, |f| &mut f.input_beside),
+            b"promptTokensDetails" => figures.gemini_modalities(scan, text, |f| &mut f.input_audio),
+            b"candidatesTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f| &mut f.output_audio)
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    /// `[{"modality": "AUDIO", "tokenCount": 9}]`
+    fn gemini_modalities(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        audio: impl Fn(&mut Self) -> &mut Option<u64>,
+    ) -> Result<(), Flaw> {
+        if scan.look() != Some(b'[') {
+            return scan.skip();
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            let (mut count, mut is_audio) = (None, false);
+            self.members(scan, text, |figures, key, scan| match key.raw {
+                b"modality" => {
+                    let word = scan.value()?;
+                    is_audio = text.get(word) == Some(b"\"AUDIO\"");
+                    Ok(())
+                }
+                b"tokenCount" => {
+                    count = figures.number(scan, text)?;
+                    Ok(())
+                }
+                _ => scan.skip(),
+            })?;
+            if is_audio && count.is_some() {
+                *audio(self) = count;
+            }
+        }
+        Ok(())
     }
 
     /// Walks the object that comes next; `null` is an empty one, anything else a flaw.
@@ -460,6 +555,34 @@ mod tests {
     }
 
     #[test]
+    fn cohere_bills_less_than_it_reads() {
+        let text = r#"{"billed_units":{"input_tokens":5.0,"output_tokens":7.0,"search_units":1},
+            "tokens":{"input_tokens":71.0,"output_tokens":9.0},"cached_tokens":64}"#;
+        assert_eq!(
+            usage(Dialect::Cohere, &[text]),
+            Usage { input: 5, output: 7, ..Usage::default() }
+        );
+        let text = r#"{"tokens":{"input_tokens":71,"output_tokens":9},"cached_tokens":64}"#;
+        assert_eq!(
+            usage(Dialect::Cohere, &[text]),
+            Usage { input: 71, cache_read: 64, output: 9, ..Usage::default() }
+        );
+    }
+
+    #[test]
+    fn ollama_counts_beside_the_message() {
+        let text = r#"{"model":"m","message":{"content":"x"},"done":true,
+            "prompt_eval_count":26,"eval_count":298}"#;
+        assert_eq!(
+            usage(Dialect::Ollama, &[text]),
+            Usage { input: 26, output: 298, ..Usage::default() }
+        );
+        // What the prompt's cache holds is not counted by older versions.
+        let cached = usage(Dialect::Ollama, &[r#"{"done":true,"eval_count":298}"#]);
+        assert_eq!(cached, Usage { input: 7, output: 298, estimated: true, ..Usage::default() });
+    }
+
+    #[test]
     fn anthropic_says_how_it_served() {
         let text = |rest: &str| format!(r#"{{"input_tokens":10,"output_tokens":1,{rest}}}"#);
         let plain = Usage { input: 10, output: 1, ..Usage::default() };
@@ -479,6 +602,28 @@ mod tests {
         ] {
             assert_eq!(usage(Dialect::Anthropic, &[&text(rest)]), expect, "{rest}");
         }
+    }
+
+    #[test]
+    fn gemini_counts_thoughts_and_tools_beside_the_others() {
+        let text = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,
+            "thoughtsTokenCount":30,"toolUsePromptTokenCount":7,"totalTokenCount":52,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":8},
+                {"modality":"AUDIO","tokenCount":2}],
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}"#;
+        let expect = Usage {
+            input: 17,
+            cache_read: 4,
+            input_audio: 2,
+            output: 35,
+            reasoning: 30,
+            output_audio: 3,
+            ..Usage::default()
+        };
+        assert_eq!(usage(Dialect::Gemini, &[text]), expect);
+        // Without an answer there is no count of it.
+        let blocked = r#"{"promptTokenCount":10,"totalTokenCount":10}"#;
+        assert_eq!(usage(Dialect::Gemini, &[blocked]), Usage { input: 10, ..Usage::default() });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     dialect::{
         fields::{At, Fields},
         figures::Figures,
-        json,
+        json, signature,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -74,6 +74,13 @@ pub(super) fn write(reply: &Response) -> Bytes {
         o.text("model", &reply.model);
         o.list("content", |list| {
             for block in blocks.iter().filter(|block| native || !is_empty(block)) {
+                if let Some(signature) = signature::in_extra(&block.extra)
+                    && matches!(block.part, Part::ToolCall(_))
+                {
+                    let signature = Some(signature::marked(&signature));
+                    let signed = Part::Thinking { text: String::new(), signature };
+                    block::write(list, &signed.into(), native);
+                }
                 block::write(list, block, native);
             }
         });

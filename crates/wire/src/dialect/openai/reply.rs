@@ -10,6 +10,7 @@ use crate::{
         fields::{At, Fields, is_string, string},
         figures::Figures,
         json::{self, Object},
+        signature,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -97,7 +98,7 @@ pub(super) fn write(reply: &Response) -> Bytes {
         o.text("model", &reply.model);
         o.list("choices", |list| {
             for (index, choice) in (0u64..).zip(&reply.choices) {
-                list.object(|o| write_choice(o, index, choice, native));
+                list.object(|o| write_choice(o, index, choice, native, &reply.id));
             }
         });
         if let Some(usage) = &reply.usage {
@@ -112,7 +113,7 @@ pub(super) fn write(reply: &Response) -> Bytes {
     out.freeze()
 }
 
-fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
+fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool, id: &str) {
     o.integer("index", index);
     o.object("message", |o| {
         o.text("role", "assistant");
@@ -128,18 +129,64 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
             Some(text) => o.text("refusal", text),
             None => o.null("refusal"),
         }
-        message::tool_calls(o, &choice.blocks, native);
-        if native {
-            o.extra(&choice.message_extra);
+        message::tool_calls(o, &choice.blocks, native, &[signature::EXTRA_CONTENT]);
+        if !native {
+            images(o, &choice.blocks);
+            sound(o, &choice.blocks, id);
+        }
+        for (name, raw) in &choice.message_extra {
+            // What others say in OpenAI's spelling.
+            if native || matches!(&**name, "annotations" | signature::EXTRA_CONTENT) {
+                o.raw(name, raw.get());
+            }
         }
     });
     match &choice.finish {
         Some(finish) => o.text("finish_reason", finish.reason.openai()),
         None => o.null("finish_reason"),
     }
-    if native {
-        o.extra(&choice.extra);
+    for (name, raw) in &choice.extra {
+        if native || **name == *"logprobs" {
+            o.raw(name, raw.get());
+        }
     }
+}
+
+/// What was said aloud: OpenAI has one piece of it.
+fn sound(o: &mut Object<'_>, blocks: &[Block], id: &str) {
+    let said = blocks.iter().find_map(|block| match &block.part {
+        Part::Audio { data, .. } => Some(data),
+        _ => None,
+    });
+    if let Some(data) = said {
+        o.object("audio", |o| {
+            o.text("id", &format!("audio_{id}"));
+            o.text("data", data);
+            o.integer("expires_at", 0);
+            o.text("transcript", "");
+        });
+    }
+}
+
+/// Pictures beside the text, as OpenRouter and LiteLLM have them.
+fn images(o: &mut Object<'_>, blocks: &[Block]) {
+    let pictures = blocks.iter().filter_map(|block| match &block.part {
+        Part::Image { source, .. } => part::url_of(source),
+        _ => None,
+    });
+    let pictures: Vec<String> = pictures.collect();
+    if pictures.is_empty() {
+        return;
+    }
+    o.list("images", |list| {
+        for (index, url) in (0u64..).zip(&pictures) {
+            list.object(|o| {
+                o.text("type", "image_url");
+                o.object("image_url", |o| o.text("url", url));
+                o.integer("index", index);
+            });
+        }
+    });
 }
 
 fn text_of(block: &Block) -> Option<&str> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    dialect::fault::says_something,
+    dialect::{fault::says_something, responses},
     json::{Flaw, Scan, Text},
     matrix::Dialect,
     op::chat::Reason,
@@ -12,7 +12,7 @@ use crate::{
 /// Where they stand; spans are byte ranges of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// `type`, anthropic's only.
+    /// `type`, not openai's.
     pub(super) kind: Option<Range<usize>>,
     /// `error`, unless `null`, empty or false.
     pub(super) error: bool,
@@ -22,12 +22,20 @@ pub(super) struct Facts {
     pub(super) tier: Option<Range<usize>>,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
-    /// What a chat's answer consists of: `choices`, `content`. `None` if it is missing, `null`.
+    /// Whether a tool of the client's is called, where the reason of the end does not say so:
+    /// gemini and responses.
+    pub(super) called: bool,
+    /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`. `None` if
+    /// it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
     /// Whether `choices` is `[]`.
     pub(super) empty: bool,
     /// Whether there is `data`, which an answer of embeddings consists of.
     pub(super) data: bool,
+    /// `response`, of responses: what is above and below is within it, if it is there.
+    pub(super) response: Option<Range<usize>>,
+    /// `id` and `previous_response_id` of responses, if they are strings, quotes included.
+    pub(super) ids: [Option<Range<usize>>; 2],
     /// `finish_reason`, `stop_reason`: the first that is not `null`, in OpenAI's words.
     pub(super) finish: Option<&'static str>,
 }
@@ -41,11 +49,17 @@ impl Facts {
         let mut first = true;
         while let Some(key) = scan.next_key(&mut first)? {
             match dialect {
-                Dialect::Openai => facts.openai(&key, &mut scan, text)?,
                 Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
+                Dialect::Gemini => facts.gemini(&key, &mut scan, text)?,
+                Dialect::Responses => facts.responses(&key, &mut scan, text)?,
+                _ => facts.openai(&key, &mut scan, text)?,
             }
         }
         scan.finish()?;
+        if facts.called {
+            facts.finish =
+                facts.finish.map(|word| if word == "stop" { "tool_calls" } else { word });
+        }
         Ok(facts)
     }
 
@@ -86,6 +100,60 @@ impl Facts {
         Ok(())
     }
 
+    /// An answer without candidates is the refusal of a prompt, and says why.
+    fn gemini(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"candidates" if scan.look() == Some(b'[') => self.candidates(scan, text)?,
+            b"promptFeedback" => {
+                if let Some(span) = present(scan, text)?
+                    && self.content.is_none()
+                {
+                    self.content = Some(span);
+                    self.finish = Some(Reason::ContentFilter.openai());
+                }
+            }
+            b"usageMetadata" => {
+                if let Some(span) = present(scan, text)? {
+                    self.usage = Some(span);
+                }
+            }
+            b"modelVersion" if scan.look() == Some(b'"') => {
+                self.model = Some(scan.string()?.span());
+            }
+            b"error" => return self.common(key, scan, text),
+            _ => scan.skip()?,
+        }
+        Ok(())
+    }
+
+    fn candidates(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let start = scan.position();
+        let mut finish = None;
+        each_object(scan, |key, scan| match key.raw {
+            b"finishReason" => {
+                let said = self.finish.take();
+                self.finish(scan, text)?;
+                finish = finish.or(self.finish);
+                self.finish = said;
+                Ok(())
+            }
+            b"content" if scan.look() == Some(b'{') => {
+                self.called |= calls(scan)?;
+                Ok(())
+            }
+            _ => scan.skip(),
+        })?;
+        if text.get(start..scan.position()) != Some(b"[]") {
+            // Also where the prompt's feedback came first.
+            self.finish = finish;
+            if self.called && finish == Some(Reason::Stop.openai()) {
+                self.finish = Some(Reason::ToolCalls.openai());
+            }
+            self.content = Some(start..scan.position());
+        }
+        Ok(())
+    }
+
     #[inline]
     fn common(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         match key.raw {
@@ -101,6 +169,73 @@ impl Facts {
             b"model" if scan.look() == Some(b'"') => self.model = Some(scan.string()?.span()),
             _ => scan.skip()?,
         }
+        Ok(())
+    }
+
+    fn responses(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"type" => self.kind = Some(scan.value()?),
+            b"response" if scan.look() == Some(b'{') => {
+                let start = scan.position();
+                scan.open_object()?;
+                let mut first = true;
+                while let Some(key) = scan.next_key(&mut first)? {
+                    self.response(&key, scan, text)?;
+                }
+                self.response = Some(start..scan.position());
+            }
+            _ => return self.response(key, scan, text),
+        }
+        Ok(())
+    }
+
+    fn response(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let [id, previous] = &mut self.ids;
+        match key.raw {
+            b"id" if scan.look() == Some(b'"') => *id = Some(scan.string()?.span()),
+            b"previous_response_id" if scan.look() == Some(b'"') => {
+                *previous = Some(scan.string()?.span());
+            }
+            b"status" => {
+                let span = scan.value()?;
+                self.finish = match text.get(span) {
+                    Some(b"\"completed\"") => Some("stop"),
+                    Some(b"\"incomplete\"") => self.finish.or(Some("length")),
+                    _ => self.finish,
+                };
+            }
+            b"incomplete_details" if scan.look() == Some(b'{') => {
+                let span = scan.value()?;
+                let details = text.get(span).unwrap_or_default();
+                let filtered = memchr::memmem::find(details, b"\"content_filter\"").is_some();
+                self.finish = Some(if filtered { "content_filter" } else { "length" });
+            }
+            b"output" if scan.look() == Some(b'[') => self.output(scan, text)?,
+            _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let start = scan.position();
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            if scan.look() != Some(b'{') {
+                scan.skip()?;
+                continue;
+            }
+            scan.open_object()?;
+            let mut first = true;
+            while let Some(key) = scan.next_key(&mut first)? {
+                let span = scan.value()?;
+                if key.raw == b"type" {
+                    let kind = text.get(span).unwrap_or_default();
+                    self.called |= responses::is_call(kind);
+                }
+            }
+        }
+        self.content = Some(start..scan.position());
         Ok(())
     }
 
@@ -137,6 +272,45 @@ impl Facts {
         }
         Ok(())
     }
+}
+
+/// Whether a part of the content that comes next is a call.
+fn calls(scan: &mut Scan<'_>) -> Result<bool, Flaw> {
+    let mut called = false;
+    scan.open_object()?;
+    let mut first = true;
+    while let Some(key) = scan.next_key(&mut first)? {
+        if key.raw != b"parts" || scan.look() != Some(b'[') {
+            scan.skip()?;
+            continue;
+        }
+        each_object(scan, |key, scan| {
+            called |= key.raw == b"functionCall";
+            scan.skip()
+        })?;
+    }
+    Ok(called)
+}
+
+/// Walks the members of each object of the list that comes next.
+fn each_object(
+    scan: &mut Scan<'_>,
+    mut each: impl FnMut(&Text<'_>, &mut Scan<'_>) -> Result<(), Flaw>,
+) -> Result<(), Flaw> {
+    scan.open_array()?;
+    let mut first = true;
+    while scan.next_item(&mut first)? {
+        if scan.look() != Some(b'{') {
+            scan.skip()?;
+            continue;
+        }
+        scan.open_object()?;
+        let mut first = true;
+        while let Some(key) = scan.next_key(&mut first)? {
+            each(&key, scan)?;
+        }
+    }
+    Ok(())
 }
 
 /// The value that comes next, unless it is `null`.
