@@ -97,8 +97,10 @@ pub enum Frames {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Patch {
-    /// Removes a field.
+    /// Removes a field, or what a path such as `tools[*].function.strict` leads to.
     Drop(String),
+    /// Sends a parameter of the client's as it is where the dialect would refuse or drop it.
+    Allow(String),
     /// Renames a field: from, to. Where both are there, the old one is dropped.
     Rename(String, String),
     /// Sets a field, whatever the client said.

@@ -10,6 +10,7 @@ mod framed;
 mod head;
 pub mod listed;
 pub mod losses;
+pub mod policy;
 pub mod relay;
 pub mod seal;
 pub mod stored;
@@ -187,6 +188,21 @@ pub fn exchange(
     let instead =
         (same && !counts).then(|| bridge::Bridge::new(operation, surface, to.dialect, shown_model));
     Box::new(listed::Listed::new(exchange, instead))
+}
+
+/// The same for one request, which may have wishes of its own about its parameters.
+pub fn exchange_for(
+    operation: crate::Operation,
+    surface: crate::Dialect,
+    to: &Target,
+    shown_model: &str,
+    peek: &Peek,
+) -> Box<dyn Exchange> {
+    let exchange = exchange(operation, surface, to, shown_model);
+    if policy::is_needed(peek, to) {
+        return Box::new(policy::Ruled::new(exchange, operation, surface));
+    }
+    exchange
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.
