@@ -1,10 +1,10 @@
 //! A provider that follows its script: strict about requests, the same answer every time.
 //!
 //! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`,
-//! `/v1/models`) and
-//! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, Cohere's
-//! (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`, `/api/embed`), over HTTP/1.1 and HTTP/2
-//! without TLS. It never invents leniency: an unknown model is 404, a missing
+//! `/v1/models`) and Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the
+//! `/v1`, Google's (`/v1beta/models/…`), Cohere's (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`,
+//! `/api/embed`), over HTTP/1.1 and HTTP/2 without TLS. It never invents leniency: an unknown model
+//! is 404, a missing
 //! credential 401, a wrong type 400, each in the envelope of the API that was asked. The same again
 //! below `/apertis`, where messages take a bearer key, as Apertis' do.
 //!
@@ -16,10 +16,12 @@
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
 
 mod anthropic;
+pub mod aws;
 mod bedrock;
 mod body;
 mod cohere;
 mod embeddings;
+mod gemini;
 mod ollama;
 mod openai;
 mod place;
@@ -75,6 +77,9 @@ pub const MODELS: &[&str] = &[
     "embed-v4.0",
     "llama3.2",
     "nomic-embed-text",
+    "gemini-2.5-flash",
+    "gemini-2.5-pro",
+    "gemini-3-pro-preview",
 ];
 
 /// One request as it arrived.

@@ -115,6 +115,8 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         }
         "/v1/completions" | "/completions" => (Operation::Chat, Dialect::Completions),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
+        "/v2/chat" | "/cohere/v2/chat" => (Operation::Chat, Dialect::Cohere),
+        "/v2/embed" | "/cohere/v2/embed" => (Operation::Embeddings, Dialect::Cohere),
         _ => return engine(path).or_else(|| gemini(path)),
     };
     Some(Route { operation, surface, named: None })
@@ -134,6 +136,19 @@ fn gemini(path: &str) -> Option<Route<'_>> {
     };
     let named = Some(Named { model, stream }).filter(|_| !model.is_empty())?;
     Some(Route { operation, surface: Dialect::Gemini, named: Some(named) })
+}
+
+/// What the path of an answer of responses that is kept means: its id, and what follows it.
+pub fn stored(path: &str) -> Option<(&str, &'static str)> {
+    let rest = path
+        .strip_prefix("/v1/responses/")
+        .or_else(|| path.strip_prefix("/responses/"))
+        .or_else(|| path.strip_prefix("/openai/v1/responses/"))?;
+    let (id, tail) = match rest.strip_suffix("/input_items") {
+        Some(id) => (id, "/input_items"),
+        None => (rest, ""),
+    };
+    (!id.is_empty() && !id.contains('/')).then_some((id, tail))
 }
 
 /// Paths that name the model as OpenAI's first API did and Azure's does:

@@ -23,6 +23,7 @@ mod docs;
 mod embeddings;
 mod faults;
 mod gate;
+mod gemini;
 mod inspect;
 mod keys;
 mod kill;

@@ -103,6 +103,8 @@ impl Body {
                 None => self.fill(name, value.to_string().into()),
             },
             Patch::Default(name, value) => self.fill(name, value.to_string().into()),
+            // See `exchange/policy.rs`.
+            Patch::Allow(_) => {}
             Patch::Clamp(name, least, most) => {
                 if let Some((_, text)) = self.fields.iter_mut().find(|(other, _)| other == name)
                     && let Some(clamped) = clamped(text, *least, *most)

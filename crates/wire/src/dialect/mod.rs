@@ -130,6 +130,7 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Responses => &responses::Responses,
         Dialect::Completions => &completions::Completions,
+        Dialect::Cohere => &cohere::Cohere,
         _ => return None,
     })
 }
@@ -153,6 +154,7 @@ pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
         Dialect::Anthropic => anthropic::refusal(why),
         Dialect::Gemini => gemini::refusal(why),
+        Dialect::Cohere => cohere::refusal(why),
         _ => openai::refusal(why),
     }
 }
@@ -173,12 +175,18 @@ pub fn fault_inside(body: &[u8]) -> Fault {
     fault::inside(body)
 }
 
+/// Whether a Gemini client's body holds signatures of providers that are not Google.
+pub(crate) fn holds_signatures(body: &[u8]) -> bool {
+    signature::are_held(body)
+}
+
 /// A broken stream's last words in `surface`'s spelling.
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
         Dialect::Gemini => gemini::broken(why, out),
         Dialect::Responses => responses::broken(why, out),
+        Dialect::Cohere => cohere::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

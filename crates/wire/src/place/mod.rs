@@ -13,7 +13,11 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 pub use self::{fill::with_model, sign_in::SignIn};
-use crate::{Auth, Dialect, Login, Operation, Provider, Secret, login::Aws, provider::Patch};
+use crate::{
+    Auth, Dialect, Login, Operation, Provider, Secret,
+    login::Aws,
+    provider::{Frames, Patch},
+};
 
 /// A variable of a provider's templates.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -178,6 +182,7 @@ impl Provider {
             && self.families.is_empty()
             && self.paths.is_empty()
             && self.login.is_none()
+            && self.frames == Frames::Plain
     }
 }
 
@@ -442,7 +447,7 @@ pub(crate) fn check(provider: &Provider) -> Result<(), String> {
     let patches = provider.families.iter().flat_map(|family| &family.patch);
     templates.extend(patches.chain(&provider.patch).filter_map(|patch| match patch {
         Patch::Set(_, value) | Patch::Default(_, value) => value.as_str(),
-        Patch::Drop(_) | Patch::Rename(..) | Patch::Clamp(..) => None,
+        Patch::Drop(_) | Patch::Allow(_) | Patch::Rename(..) | Patch::Clamp(..) => None,
     }));
     let derived = provider.vars.values();
     templates.extend(derived.clone().filter_map(|var| var.otherwise.as_deref()));

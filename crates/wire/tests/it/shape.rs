@@ -212,6 +212,47 @@ fn completions(text: &str, include_usage: bool) {
     assert_eq!(usage, usize::from(include_usage));
 }
 
+fn cohere(text: &str) {
+    let mut events: Vec<Value> = events(text)
+        .into_iter()
+        .map(|(name, data)| {
+            let data: Value = serde_json::from_str(data).unwrap();
+            assert_eq!(data["type"], name.unwrap());
+            data
+        })
+        .collect();
+    let end = events.pop().unwrap();
+    assert_eq!(end["type"], "message-end");
+    let reasons = ["COMPLETE", "STOP_SEQUENCE", "MAX_TOKENS", "TOOL_CALL", "ERROR"];
+    assert!(reasons.contains(&end["delta"]["finish_reason"].as_str().unwrap()));
+    assert!(end["delta"]["usage"]["tokens"]["output_tokens"].is_u64());
+    let start = events.remove(0);
+    assert_eq!(start["type"], "message-start");
+    assert!(start["id"].is_string());
+    let mut open: Vec<(String, u64)> = Vec::new();
+    for event in &events {
+        let kind = event["type"].as_str().unwrap();
+        let index = event["index"].as_u64().unwrap();
+        let (what, step) = kind.rsplit_once('-').unwrap();
+        let place = (what.to_owned(), index);
+        match step {
+            "start" => open.push(place),
+            "delta" if event["logprobs"].is_object() => {}
+            "delta" => assert!(open.contains(&place), "{kind} of nothing open"),
+            "end" => {
+                let at = open.iter().position(|other| *other == place).unwrap();
+                open.remove(at);
+            }
+            other => panic!("`{other}` in the middle"),
+        }
+        if kind == "tool-call-start" {
+            let call = &event["delta"]["message"]["tool_calls"];
+            assert!(call["id"].is_string() && call["function"]["name"].is_string());
+        }
+    }
+    assert!(open.is_empty());
+}
+
 #[test]
 fn streams_are_as_the_sdks_expect() {
     let mut checked = 0;
@@ -233,6 +274,7 @@ fn streams_are_as_the_sdks_expect() {
                     Dialect::Gemini => gemini(&text),
                     Dialect::Responses => responses(&text),
                     Dialect::Completions => completions(&text, include_usage),
+                    Dialect::Cohere => cohere(&text),
                     other => panic!("{} needs a check here", other.name()),
                 }
                 checked += 1;

@@ -370,6 +370,8 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             body.raw(name, raw);
         } else if OPENAI_HINTS.contains(&&**name) {
             sieve.hint(name);
+        } else if ask.surface == Dialect::Cohere {
+            sieve.refuse(name, "only cohere has this parameter")?;
         } else if OPENAI_ONLY.contains(&&**name) {
             sieve.refuse(name, "only openai has this parameter")?;
         } else if body.has(name) {

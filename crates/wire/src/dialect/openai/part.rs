@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::request::thinking_blocks;
+use super::{chunk::Prose, request::thinking_blocks};
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
@@ -32,6 +32,12 @@ fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         "image_url" => image(&mut fields)?,
         "input_audio" => audio(&mut fields)?,
         "file" => file(&mut fields)?,
+        // Mistral's models think among their parts.
+        // https://docs.mistral.ai/capabilities/reasoning/
+        "thinking" => {
+            let prose: Prose = fields.need("thinking", "a list of texts")?;
+            Some(Part::Thinking { text: prose.text, signature: None })
+        }
         _ => None,
     };
     let Some(part) = part else {

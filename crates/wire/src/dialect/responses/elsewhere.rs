@@ -3,7 +3,11 @@
 
 use serde_json::value::RawValue;
 
-use super::{call::members_of, item::ITEM, tool::Kind};
+use super::{
+    call::members_of,
+    item::{self, ITEM},
+    tool::Kind,
+};
 use crate::{
     dialect::{
         fields::{At, Fields},
@@ -16,7 +20,11 @@ use crate::{
 };
 
 /// Members of an item that say nothing about what is to be answered.
-const ITEM_MARKS: &[&str] = &["type", "id", "status", "phase"];
+const ITEM_MARKS: &[&str] = &[
+    "type", "id", "status", "phase",
+    // Of which the hub has the text, or all there is.
+    "summary", "content", "output", "call_id",
+];
 /// What chat completions have too, under the same name.
 const COMMON: &[&str] =
     &["verbosity", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"];
@@ -155,6 +163,11 @@ fn messages(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
                 continue;
             }
             if block.extra.iter().any(|(name, _)| **name == *ITEM) {
+                for (name, _) in item::rest_of(&block) {
+                    if !ITEM_MARKS.contains(&&*name) {
+                        sieve.hint(&format!("input[].{name}"));
+                    }
+                }
                 block.extra.retain(|(name, _)| **name != *ITEM);
             }
             // What an earlier answer cited is of no use to the next one.

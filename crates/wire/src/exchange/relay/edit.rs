@@ -120,7 +120,8 @@ impl<'a> Edits<'a> {
                 Patch::Default(name, value) if !self.has(name) => {
                     self.added.push((name.clone(), json(value)));
                 }
-                Patch::Default(..) => {}
+                // A relay sends everything as it is.
+                Patch::Default(..) | Patch::Allow(_) => {}
                 Patch::Clamp(name, least, most) => self.clamp(name, *least, *most),
             }
         }
