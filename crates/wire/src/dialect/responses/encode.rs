@@ -19,6 +19,7 @@ use crate::{
         Encode,
         fields::{At, list},
         json::{self, List, Object},
+        signature,
     },
     matrix::Dialect,
     op::chat::{Delta, Event, Extra, MAX_BLOCKS, Opening, Place, Raw, Reason, Start, ToolCall},
@@ -28,6 +29,9 @@ use crate::{
 /// Most bytes of an answer that are kept to be said again at its end. Beyond, the deltas go on, and
 /// what is said again is cut.
 const MAX_KEPT: usize = 32 << 20;
+
+/// The part number of a thought that has no part of its own.
+const SIGNED: u32 = u32::MAX;
 
 /// Writes a stream.
 pub(super) struct Encoder {
@@ -182,6 +186,15 @@ impl Encoder {
             });
         }
         self.items.push(item);
+    }
+
+    /// Google's signature of the call that comes next: a thought of its own without text, which
+    /// clients send back where it stood.
+    fn signed(&mut self, value: &RawValue, out: &mut BytesMut) {
+        let Ok(raw) = serde_json::from_str::<String>(value.get()) else { return };
+        self.open(SIGNED, &Opening::Thinking { signed: true }, out);
+        self.go_on(SIGNED, &Delta::Signature(signature::marked(&raw)), out);
+        self.close(SIGNED, out);
     }
 
     fn open_speech(&mut self, part: u32, refusal: bool, out: &mut BytesMut) {
@@ -423,6 +436,7 @@ impl Encode for Encoder {
             | Event::Aside { place: Place::Choice, name: name @ "logprobs", value, .. } => {
                 self.aside(name, value, out);
             }
+            Event::Aside { place: Place::Part, value, .. } => self.signed(value, out),
             Event::Aside { .. } => {}
             Event::Finish { finish, .. } => self.finish = Some(finish.reason),
             Event::Usage(usage) => self.usage = Some(*usage),

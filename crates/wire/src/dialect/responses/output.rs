@@ -12,6 +12,7 @@ use crate::{
     dialect::{
         fields::{At, Fields, list},
         json::{List, Object},
+        signature,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -150,6 +151,11 @@ impl Writer<'_> {
                 input::reasoning(o, "", Some(&thought::redacted(data)), &rest);
             }),
             Part::ToolCall(call) => {
+                // Google's signature of it is a thought of its own without text.
+                if let Some(raw) = signature::in_extra(&block.extra).filter(|_| !self.own) {
+                    let signature = Some(signature::marked(&raw));
+                    self.item(list, &Part::Thinking { text: String::new(), signature }.into());
+                }
                 let kind = match self.own {
                     true => item::kind_of(&rest).and_then(Kind::of_call),
                     false => (self.kind)(&call.name),
