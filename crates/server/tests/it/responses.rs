@@ -212,6 +212,43 @@ async fn a_stored_answer_is_gone_on_from_by_whom_it_was_given_to() {
     assert_eq!(up.requests().len(), before);
 }
 
+/// Of several accounts behind one name, the one that has the answer is asked to go on from it.
+#[tokio::test]
+async fn a_stored_answer_is_gone_on_from_where_it_is() {
+    let (one, two) = (upstream(&[]).await, upstream(&[]).await);
+    let entries: String = [(&one, 1), (&two, 100)]
+        .iter()
+        .map(|(up, weight)| {
+            format!(
+                "  - model_name: group\n    litellm_params: {{model: openai/gpt-5, api_base: \
+                 \"{}/v1\", api_key: {UPSTREAM_KEY}, weight: {weight}}}\n",
+                up.url()
+            )
+        })
+        .collect();
+    let gate = binary().config(format!("model_list:\n{entries}")).start().await;
+    let mut there = 0;
+    for _ in 0..6 {
+        let first = ask(&gate, gate.master_key(), json!({"model": "group", "input": "One"})).await;
+        let id = first.json()["id"].clone();
+        let at_two = two.requests().len() > there;
+        for _ in 0..4 {
+            let next = json!({"model": "group", "input": "Two", "previous_response_id": id});
+            let answer = ask(&gate, gate.master_key(), next).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        let asked = two.requests().len() - there;
+        assert_eq!(asked, if at_two { 5 } else { 0 });
+        there = two.requests().len();
+    }
+    assert!(there > 0);
+    let away = two.requests().len();
+    drop(two);
+    let first = json!({"model": "group", "input": "One"});
+    assert_eq!(ask(&gate, gate.master_key(), first).await.status, 200);
+    assert!(!one.requests().is_empty() && away == there);
+}
+
 #[tokio::test]
 async fn a_stored_answer_is_fetched_and_deleted_by_whom_it_was_given_to() {
     let (up, gate) = gate().await;
