@@ -92,7 +92,7 @@ where
     if let Some(named) = named {
         peek.model = named.model;
         if !engine {
-            peek.stream = named.stream;
+            (peek.stream, peek.listed) = (named.stream, named.listed);
         }
     }
     // Most requests have none of LiteLLM's own headers: one look spares many.

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod boot;
 pub mod budget;
 pub mod config;
+pub mod count;
 pub mod handle;
 pub mod keys;
 pub mod limits;
@@ -21,6 +22,7 @@ pub mod route;
 pub mod settle;
 pub mod stored;
 pub mod tab;
+mod tally;
 
 mod core;
 
@@ -28,6 +30,7 @@ pub use core::{Core, Gateway, Snapshot};
 pub use now::Now;
 pub use tollgate_router::{HealthMap, Tls};
 pub use tollgate_wire::{
-    Refusal, RefusalKind, catalogue,
+    Dialect, Refusal, RefusalKind, catalogue,
+    exchange::refusal,
     matrix::{Route, surface},
 };

@@ -8,6 +8,7 @@ mod demo;
 mod listen;
 mod logs;
 mod patience;
+mod query;
 mod routes;
 mod serve;
 

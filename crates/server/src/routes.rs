@@ -18,6 +18,21 @@ use tollgate_gateway::{
 };
 use tower::ServiceExt;
 
+use crate::query;
+/// Whose connection it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The IP address as usage rows have it.
+    ip: Arc<str>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Peer { address, ip: address.ip().to_string().into() }
+    }
+}
+
 /// What a connection serves. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -45,10 +60,12 @@ impl Service {
 
     /// One request.
     pub(crate) async fn serve(
-        self,
+        self: Arc<Self>,
         request: Request<HyperBody>,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> Result<Response<Out>, Infallible> {
+        let mut request = request;
+        query::key_to_header(&mut request);
         let hot = match request.method() {
             &Method::POST => surface(request.uri().path()),
             _ => None,
@@ -58,9 +75,14 @@ impl Service {
                 let now = Now::read();
                 let id = now.request_id();
                 let Route { operation, surface, named } = route;
-                let named = named.map(|it| Named { model: it.model.into(), stream: it.stream });
+                let query = request.uri().query();
+                let named = named.map(|it| Named {
+                    model: query::decoded(it.model),
+                    stream: it.stream,
+                    listed: query::value(query, "alt").as_deref() != Some("sse"),
+                });
                 let (head, body) = request.into_parts();
-                let (headers, ip) = (head.headers, Some(peer.ip()));
+                let (headers, ip) = (head.headers, Some(peer.ip));
                 let incoming = Incoming { id, operation, surface, named, headers, body, ip };
                 let out = handle::answer(core, incoming, now).await;
                 Ok(out.map(Out::Hot))
@@ -70,15 +92,15 @@ impl Service {
                     Some(wanted) => {
                         Ok(stored::answer(core, wanted, Now::read()).await.map(Out::Hot))
                     }
-                    None => Ok(self.serve_cold(request, peer).await.map(Out::Cold)),
+                    None => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
                 }
             }
-            _ => Ok(self.serve_cold(request, peer).await.map(Out::Cold)),
+            _ => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
         }
     }
 
     async fn serve_cold(
-        self,
+        &self,
         mut request: Request<HyperBody>,
         peer: SocketAddr,
     ) -> Response<ColdBody> {

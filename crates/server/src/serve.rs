@@ -166,9 +166,15 @@ fn load(options: &ServeOptions, health: &HealthMap) -> Result<Outcome, BadConfig
             })?;
             (text, path.display().to_string())
         }
-        (None, None) => return Ok(config::from_env(&env, catalogue::builtin(), health)),
+        (None, None) => {
+            return Ok(config::from_env(&env, &read_file, catalogue::builtin(), health));
+        }
     };
     Ok(read(&text, &name, health, options.lenient))
+}
+
+fn read_file(path: &str) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
 }
 
 /// Reads a configuration's text with this process's environment and the built-in catalogue.
@@ -177,7 +183,7 @@ pub(crate) fn read(text: &str, file: &str, health: &HealthMap, lenient: bool) ->
         file,
         text,
         env: &env,
-        read: &|path| std::fs::read_to_string(path),
+        read: &read_file,
         catalogue: catalogue::builtin(),
         health,
         strictness: if lenient { Strictness::Lenient } else { Strictness::Strict },

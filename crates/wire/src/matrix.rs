@@ -12,6 +12,9 @@ pub enum Operation {
     Chat,
     /// Texts in, vectors out.
     Embeddings,
+    /// Messages in, the number of their tokens out. It costs nothing, and an upstream is asked only
+    /// where the provider's `ops` name it; else the gateway answers with an estimate.
+    CountTokens,
 }
 
 /// How an API family spells an operation.
@@ -42,6 +45,7 @@ impl Operation {
         match self {
             Operation::Chat => "chat",
             Operation::Embeddings => "embeddings",
+            Operation::CountTokens => "count_tokens",
         }
     }
 }
@@ -98,22 +102,40 @@ pub struct Named<'a> {
 /// What a client's path means, or `None` if no hot route has it. LiteLLM serves each path with and
 /// without `/v1`.
 pub fn surface(path: &str) -> Option<Route<'_>> {
-    if let Some(route) = engine(path) {
-        return Some(route);
-    }
     let (operation, surface) = match path {
         "/v1/chat/completions" | "/chat/completions" => (Operation::Chat, Dialect::Openai),
         "/v1/messages" | "/messages" | "/anthropic/v1/messages" => {
             (Operation::Chat, Dialect::Anthropic)
         }
+        "/v1/messages/count_tokens"
+        | "/messages/count_tokens"
+        | "/anthropic/v1/messages/count_tokens" => (Operation::CountTokens, Dialect::Anthropic),
         "/v1/responses" | "/responses" | "/openai/v1/responses" => {
             (Operation::Chat, Dialect::Responses)
         }
         "/v1/completions" | "/completions" => (Operation::Chat, Dialect::Completions),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
-        _ => return None,
+        "/v2/chat" | "/cohere/v2/chat" => (Operation::Chat, Dialect::Cohere),
+        "/v2/embed" | "/cohere/v2/embed" => (Operation::Embeddings, Dialect::Cohere),
+        _ => return engine(path).or_else(|| gemini(path)),
     };
     Some(Route { operation, surface, named: None })
+}
+
+/// Google's paths: `/v1beta/models/{model}:generateContent`. A model's name may have slashes and
+/// colons of its own.
+fn gemini(path: &str) -> Option<Route<'_>> {
+    let path = path.strip_prefix("/gemini").unwrap_or(path);
+    let path = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
+    let (model, method) = path.strip_prefix("/models/")?.rsplit_once(':')?;
+    let (operation, stream) = match method {
+        "generateContent" => (Operation::Chat, false),
+        "streamGenerateContent" => (Operation::Chat, true),
+        "countTokens" => (Operation::CountTokens, false),
+        _ => return None,
+    };
+    let named = Some(Named { model, stream }).filter(|_| !model.is_empty())?;
+    Some(Route { operation, surface: Dialect::Gemini, named: Some(named) })
 }
 
 /// What the path of an answer of responses that is kept means: its id, and what follows it.
@@ -158,15 +180,64 @@ pub fn upstream(
     model: &str,
     stream: bool,
 ) -> Option<Cow<'static, str>> {
-    let _ = (model, stream);
     Some(match (operation, dialect) {
         (Operation::Chat, Dialect::Openai) => "/chat/completions".into(),
         (Operation::Chat, Dialect::Anthropic) => "/messages".into(),
+        (Operation::Chat, Dialect::Bedrock) => {
+            let action = if stream { "converse-stream" } else { "converse" };
+            format!("/model/{}/{action}", encoded(model)).into()
+        }
+        (Operation::Chat, Dialect::Cohere) => "/chat".into(),
+        (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Chat, Dialect::Responses) => "/responses".into(),
         (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
+        (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
+        (Operation::Embeddings, Dialect::Cohere) => "/embed".into(),
+        (Operation::Embeddings, Dialect::Ollama) => "/api/embed".into(),
+        (Operation::Embeddings, Dialect::Gemini) => {
+            let model = model.strip_prefix("models/").unwrap_or(model);
+            format!("/models/{}:batchEmbedContents", encoded(model)).into()
+        }
+        (Operation::Embeddings, Dialect::Bedrock) => {
+            format!("/model/{}/invoke", encoded(model)).into()
+        }
+        (Operation::Chat, Dialect::Gemini) => {
+            let method = if stream { ":streamGenerateContent?alt=sse" } else { ":generateContent" };
+            gemini_path(model, method).into()
+        }
+        (Operation::CountTokens, Dialect::Gemini) => gemini_path(model, ":countTokens").into(),
         _ => return None,
     })
+}
+
+/// A name as one segment of a path: all but letters, digits and `-._~` as `%XX`, slashes and colons
+/// included.
+fn encoded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// `/models/{model}{method}`; the name of a tuned model says itself what it is of.
+fn gemini_path(model: &str, method: &str) -> String {
+    let collection = ["models/", "tunedModels/"].iter().any(|own| model.starts_with(own));
+    let mut path = String::from(if collection { "/" } else { "/models/" });
+    for byte in model.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => path.push(char::from(byte)),
+            b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'@' => path.push(char::from(byte)),
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path.push_str(method);
+    path
 }
 
 /// Whether a provider of this dialect can be asked for this operation.
@@ -207,6 +278,35 @@ mod tests {
             ("/v1/responses", None),
         ] {
             assert_eq!(stored(path), expect, "{path}");
+        }
+    }
+
+    #[test]
+    fn googles_paths_name_the_model() {
+        for (path, expect) in [
+            ("/v1beta/models/gemini-2.5-pro:generateContent", Some(("gemini-2.5-pro", false))),
+            ("/v1/models/m:streamGenerateContent", Some(("m", true))),
+            ("/models/openai/gpt-4o:generateContent", Some(("openai/gpt-4o", false))),
+            ("/gemini/v1beta/models/llama3:8b:generateContent", Some(("llama3:8b", false))),
+            ("/v1beta/models/:generateContent", None),
+            ("/v1beta/models/m:embedContent", None),
+            ("/v1beta/models/m", None),
+        ] {
+            let named = surface(path).and_then(|route| route.named);
+            assert_eq!(named.map(|it| (it.model, it.stream)), expect, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_models_name_goes_into_googles_path() {
+        for (model, stream, expect) in [
+            ("gemini-2.5-pro", false, "/models/gemini-2.5-pro:generateContent"),
+            ("models/m", true, "/models/m:streamGenerateContent?alt=sse"),
+            ("tunedModels/mine", false, "/tunedModels/mine:generateContent"),
+            ("a b?c", false, "/models/a%20b%3Fc:generateContent"),
+        ] {
+            let path = upstream(Operation::Chat, Dialect::Gemini, model, stream);
+            assert_eq!(path.as_deref(), Some(expect));
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct General {
     pub end_user_headers: Vec<HeaderName>,
     /// `litellm_settings.require_auth_for_metrics_endpoint`
     pub metrics_need_key: bool,
+    /// `general_settings.return_wildcard_routes`: `/v1/models` lists wildcards too.
+    pub return_wildcard_routes: bool,
     /// `litellm_settings.json_logs` or `tollgate.log_format`.
     pub log_format: LogFormat,
     /// `tollgate.log_level`; `debug` where `litellm_settings.set_verbose` is on.
@@ -126,6 +128,7 @@ impl Default for General {
             output_estimate_tokens: 1_024,
             end_user_headers: Vec::new(),
             metrics_need_key: true,
+            return_wildcard_routes: false,
             log_format: LogFormat::Human,
             log_level: None,
             data_dir: None,
@@ -149,6 +152,7 @@ pub(super) fn read(
     out.max_parallel = general.whole("global_max_parallel_requests", 1, report);
     out.key_max_parallel = general.whole("max_parallel_requests", 1, report);
     out.end_user_headers = end_user_headers(general, report);
+    out.return_wildcard_routes = general.boolean("return_wildcard_routes", report).unwrap_or(false);
     if let Some(mb) = general.whole::<usize>("max_request_size_mb", 1, report) {
         out.max_body_bytes = mb.saturating_mul(1 << 20);
     }

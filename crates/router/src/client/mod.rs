@@ -22,6 +22,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use tokio::time::Instant;
 use tollgate_wire::{Call, Fault, FaultKind};
 
+use crate::sign::Tokens;
+
 use self::{
     origin::{Conn, Origin},
     pieces::Pieces,
@@ -43,6 +45,7 @@ const MAX_ORIGINS: usize = 4_096;
 #[derive(Debug)]
 pub struct Client {
     tls: Tls,
+    tokens: Arc<Tokens>,
     /// By base URL: several bases may share an origin.
     by_base: RwLock<HashMap<Arc<str>, Arc<Origin>, foldhash::fast::RandomState>>,
 }
@@ -50,7 +53,17 @@ pub struct Client {
 impl Client {
     /// A client without connections.
     pub fn new(tls: &Tls) -> Self {
-        Client { tls: tls.clone(), by_base: RwLock::default() }
+        Client { tls: tls.clone(), tokens: Arc::default(), by_base: RwLock::default() }
+    }
+
+    /// The same, with tokens that other clients keep, too.
+    pub fn with_tokens(self, tokens: Arc<Tokens>) -> Self {
+        Client { tokens, ..self }
+    }
+
+    /// The tokens that are kept.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Closes connections that have been idle for a minute. A timer calls it now and then; without
@@ -125,8 +138,7 @@ impl Client {
         {
             return Ok(origin.clone());
         }
-        let new = Origin::parse(base)
-            .map_err(|why| Fault::new(FaultKind::Unreachable, format!("the base URL {why}")))?;
+        let new = parsed(base)?;
         let mut by_base = self.by_base.write().unwrap_or_else(PoisonError::into_inner);
         if by_base.len() >= MAX_ORIGINS {
             by_base.clear();
@@ -136,6 +148,16 @@ impl Client {
         by_base.insert(base.clone(), origin.clone());
         Ok(origin)
     }
+}
+
+fn parsed(base: &str) -> Result<Origin, Fault> {
+    Origin::parse(base)
+        .map_err(|why| Fault::new(FaultKind::Unreachable, format!("the base URL {why}")))
+}
+
+/// What the header `host` of a call below `base` says.
+pub(crate) fn host_of(base: &str) -> Result<HeaderValue, Fault> {
+    parsed(base).map(|origin| origin.host_header)
 }
 
 /// The request as HTTP/1.1 wants it: path only, `host` among the headers.

@@ -123,8 +123,16 @@ async fn the_doors_that_need_no_key_tell_nothing() {
     let page = get(&url("/docs"), "").await;
     assert!(page.text().contains("Tollgate"));
     assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
-    for path in ["/v1/models", "/model/info", "/health", "/metrics", "/key/list", "/spend/logs/v2"]
-    {
+    for path in [
+        "/v1/models",
+        "/model/info",
+        "/model_group/info",
+        "/utils/model_info?model=m",
+        "/health",
+        "/metrics",
+        "/key/list",
+        "/spend/logs/v2",
+    ] {
         assert_eq!(get(&url(path), "").await.status, 401, "{path}");
     }
 }

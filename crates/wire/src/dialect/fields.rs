@@ -72,6 +72,26 @@ impl<'a, 'p> Fields<'a, 'p> {
         }
     }
 
+    /// Of an object that is not there.
+    pub(super) fn none(at: At<'p>) -> Self {
+        Fields { at, members: Vec::new() }
+    }
+
+    /// With names in camelCase where they came in snake_case: Google takes both.
+    pub(super) fn camel(mut self) -> Result<Self, Malformed> {
+        for (name, _) in &mut self.members {
+            if name.contains('_') {
+                *name = Cow::Owned(camel(name));
+            }
+        }
+        for (index, (name, _)) in self.members.iter().enumerate() {
+            if self.members.iter().take(index).any(|(other, _)| other == name) {
+                return Err(self.wrong(name, "this field once, in one spelling"));
+            }
+        }
+        Ok(self)
+    }
+
     /// Leaves out the members that stand within `spans` of `body`.
     pub(super) fn leave_out(&mut self, body: &[u8], spans: &[Range<usize>]) {
         if spans.is_empty() {
@@ -193,6 +213,22 @@ pub(super) fn list<'a>(
 /// A string.
 pub(super) fn string(raw: &RawValue, at: &At<'_>) -> Result<String, Malformed> {
     serde_json::from_str(raw.get()).map_err(|_| at.wrong("a string"))
+}
+
+/// `max_output_tokens` as `maxOutputTokens`.
+fn camel(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut upper = false;
+    for character in name.chars() {
+        if character == '_' && !camel.is_empty() {
+            upper = true;
+        } else if std::mem::take(&mut upper) {
+            camel.extend(character.to_uppercase());
+        } else {
+            camel.push(character);
+        }
+    }
+    camel
 }
 
 /// Whether a value is a string.

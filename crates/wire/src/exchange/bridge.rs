@@ -22,6 +22,8 @@ use crate::{
 
 /// Most bytes that are kept of what may not be a stream.
 const MAX_HEAD: usize = 64 * 1024;
+/// Bytes of a request that its answer's name is made from.
+const MAX_HASHED: usize = 1024;
 /// Bytes of text that an estimate takes for a token.
 const BYTES_A_TOKEN: u64 = 4;
 
@@ -44,6 +46,8 @@ pub struct Bridge {
     prompt_bytes: u64,
     /// When the request came, for an answer that does not say when it was made.
     received_s: Option<u64>,
+    /// What an answer without a name of its own is called.
+    name: u64,
     /// Pieces of the answer and their bytes, for an estimate.
     pieces: u64,
     answer_bytes: u64,
@@ -106,6 +110,7 @@ impl Bridge {
             usage: None,
             prompt_bytes: 0,
             received_s: None,
+            name: 0,
             pieces: 0,
             answer_bytes: 0,
             dropped: Vec::new(),
@@ -142,6 +147,7 @@ impl Bridge {
         match event {
             Event::Start(start) => {
                 start.model = self.shown_model.to_string();
+                self.give_name(&mut start.id);
                 start.created = start.created.or(self.received_s);
                 // Of the answer it knows only what was there at the start.
                 self.usage = start.usage.map(|usage| Usage { output: 0, estimated: true, ..usage });
@@ -159,6 +165,14 @@ impl Bridge {
             }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Open { .. } | Event::Close { .. } | Event::Aside { .. } => {}
+        }
+    }
+
+    /// Clients keep answers by their ids, and some providers give none.
+    fn give_name(&self, id: &mut String) {
+        if id.is_empty() {
+            let kind = if self.surface == Dialect::Anthropic { "msg_" } else { "chatcmpl-" };
+            *id = format!("{kind}{:016x}", self.name);
         }
     }
 
@@ -185,6 +199,9 @@ impl Exchange for Bridge {
             why: format!("it is asked in {} alone", self.upstream.name()),
         })?;
         let mut ask = surface.read(payload)?;
+        if self.upstream == Dialect::Bedrock {
+            ask.extra.extend(head::betas(&payload.headers));
+        }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
         let encoder = ask.stream.then(|| surface.encoder(&ask));
@@ -196,6 +213,7 @@ impl Exchange for Bridge {
         let body = upstream.write(&ask, to, &mut self.dropped)?;
         self.received_s = (payload.received_s > 0).then_some(payload.received_s);
         self.prompt_bytes = payload.body.len() as u64;
+        self.name = name_of(payload);
         if let Some(encoder) = encoder {
             self.stream = Some(Stream {
                 decoder: upstream.decoder(),
@@ -214,6 +232,7 @@ impl Exchange for Bridge {
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
         let mut reply = self.provider()?.read(&body)?;
         reply.model = self.shown_model.to_string();
+        self.give_name(&mut reply.id);
         reply.created = reply.created.or(self.received_s);
         self.count(&reply);
         self.begun = true;
@@ -290,6 +309,17 @@ impl Exchange for Bridge {
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {
         dialect::broken(self.surface, why, out);
     }
+}
+
+/// A hash (FNV-1a) of the end of the request, its length and its time.
+fn name_of(payload: &Payload) -> u64 {
+    let end = payload.body.len().saturating_sub(MAX_HASHED);
+    let time = payload.received_s.to_be_bytes();
+    let length = payload.body.len().to_be_bytes();
+    let bytes = payload.body.get(end..).unwrap_or_default().iter().chain(&time).chain(&length);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn no_chat(dialect: Dialect) -> Malformed {

@@ -26,7 +26,7 @@ use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
-    frame::sse::Boundary,
+    frame::sse::{Boundary, MAX_PICTURE_BYTES},
     refusal::Refusal,
     target::Target,
     usage::Usage,
@@ -51,7 +51,12 @@ impl Relay {
     pub const fn serves(dialect: Dialect) -> bool {
         matches!(
             dialect,
-            Dialect::Openai | Dialect::Anthropic | Dialect::Completions | Dialect::Responses
+            Dialect::Openai
+                | Dialect::Anthropic
+                | Dialect::Completions
+                | Dialect::Responses
+                | Dialect::Gemini
+                | Dialect::Cohere
         )
     }
 
@@ -63,7 +68,10 @@ impl Relay {
             shown_model: shown_model.into(),
             stamp: None,
             ear: Ear::new(dialect),
-            boundary: Boundary::default(),
+            boundary: match dialect {
+                Dialect::Gemini => Boundary::up_to(MAX_PICTURE_BYTES),
+                _ => Boundary::default(),
+            },
             pending: BytesMut::new(),
         }
     }
@@ -123,7 +131,7 @@ impl Relay {
             return Ok(());
         }
         last.extend_from_slice(if last.ends_with(b"\n") { b"\n" } else { b"\n\n" });
-        self.boundary = Boundary::default();
+        self.boundary.reset();
         self.pass(&last, out).map(drop)
     }
 }
@@ -135,7 +143,10 @@ impl Exchange for Relay {
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);
         let mut edits = Edits::new(&payload.body, &payload.peek);
         edits.model(to);
-        edits.defaults(to);
+        // Defaults are about the answer, and a count that is asked for with them is refused.
+        if self.operation != Operation::CountTokens {
+            edits.defaults(to);
+        }
         if streamed && matches!(self.dialect, Dialect::Openai | Dialect::Completions) {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
         }
@@ -159,7 +170,14 @@ impl Exchange for Relay {
             return Err(Malformed::new(format!("the upstream answered with an error: {message}")));
         }
         let (field, there) = match (self.operation, self.dialect) {
+            (Operation::CountTokens, dialect) => {
+                super::count::provider(dialect)?.read_count(&body)?;
+                self.ear.whole(&facts, &body, self.operation);
+                return Ok(body);
+            }
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
+            (Operation::Chat, Dialect::Cohere) => ("message", facts.content.is_some()),
+            (Operation::Chat, Dialect::Gemini) => ("candidates", facts.content.is_some()),
             (Operation::Chat, Dialect::Responses) => ("output", facts.content.is_some()),
             (Operation::Chat, _) => ("choices", facts.content.is_some()),
             (Operation::Embeddings, _) => ("data", facts.data),
@@ -211,7 +229,8 @@ impl Exchange for Relay {
             Dialect::Anthropic => {
                 b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
             }
-            Dialect::Responses => b"",
+            // The reason why it ended was all.
+            Dialect::Gemini | Dialect::Responses | Dialect::Cohere => b"",
             _ => b"data: [DONE]\n\n",
         });
         Ok(())
@@ -226,6 +245,9 @@ impl Exchange for Relay {
     }
 
     fn usage(&self) -> Usage {
+        if self.operation == Operation::CountTokens {
+            return Usage::default();
+        }
         self.ear.usage()
     }
 

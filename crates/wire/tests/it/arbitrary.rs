@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use tollgate_wire::{Dialect, Exchange, Peek, dialect, exchange::Payload};
+use tollgate_wire::{Dialect, Exchange, Peek, dialect, exchange::Payload, frame::aws};
 
 use crate::fixtures::{called, cases, dropping, plain, surfaces, target, upstreams};
 
@@ -90,7 +90,9 @@ fn an_endless_line_is_cut_off() {
         let mut exchange = called(Dialect::Openai, from, plain(Dialect::Openai, true));
         let mut out = BytesMut::new();
         let piece = Bytes::from(vec![b'x'; 1 << 16]);
-        let failed = (0..64).find_map(|_| exchange.push(&piece, &mut out).err());
-        assert!(failed.unwrap().message.contains("over 1048576 bytes"));
+        let failed = (0..1024).find_map(|_| exchange.push(&piece, &mut out).err());
+        let message = failed.unwrap().message;
+        let most = [1 << 20, 32 << 20, aws::MAX_MESSAGE_BYTES];
+        assert!(most.iter().any(|most| message.contains(&format!("over {most} bytes"))));
     }
 }

@@ -9,8 +9,11 @@
 )]
 
 mod arbitrary;
+mod embeddings;
+mod events;
 mod fixtures;
 mod golden;
+mod listed;
 mod losses;
 mod shape;
 mod split;

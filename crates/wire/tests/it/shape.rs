@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tollgate_wire::{Dialect, Exchange};
 
-use crate::fixtures::{SHOWN, called, cases, peeked, streamed, surfaces, upstreams};
+use crate::fixtures::{SHOWN, called, cases, streamed, surfaces, upstreams};
 
 /// The data of each event of a stream that is complete.
 fn events(text: &str) -> Vec<(Option<&str>, &str)> {
@@ -102,6 +102,28 @@ fn openai(text: &str, include_usage: bool) {
     assert_eq!(begun.len(), finished.len());
 }
 
+fn gemini(text: &str) {
+    let mut finished = Vec::new();
+    for event in text.split_terminator("\r\n\r\n") {
+        let event: Value = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(event["modelVersion"], SHOWN);
+        assert!(event["responseId"].is_string());
+        let candidate = &event["candidates"][0];
+        let index = candidate["index"].as_u64().unwrap();
+        assert!(!finished.contains(&index), "nothing follows `finishReason`");
+        assert_eq!(candidate["content"]["role"], "model");
+        for part in candidate["content"]["parts"].as_array().unwrap() {
+            let call = &part["functionCall"];
+            assert!(call.is_null() || (call["name"].is_string() && call["args"].is_object()));
+        }
+        if candidate["finishReason"].is_string() {
+            assert!(event["usageMetadata"]["totalTokenCount"].is_u64());
+            finished.push(index);
+        }
+    }
+    assert!(!finished.is_empty());
+}
+
 /// What `client.responses.stream()` of the official SDKs takes for granted: numbers that count up,
 /// items that are added before they grow and done at their end, and the same ids throughout.
 fn responses(text: &str) {
@@ -190,6 +212,47 @@ fn completions(text: &str, include_usage: bool) {
     assert_eq!(usage, usize::from(include_usage));
 }
 
+fn cohere(text: &str) {
+    let mut events: Vec<Value> = events(text)
+        .into_iter()
+        .map(|(name, data)| {
+            let data: Value = serde_json::from_str(data).unwrap();
+            assert_eq!(data["type"], name.unwrap());
+            data
+        })
+        .collect();
+    let end = events.pop().unwrap();
+    assert_eq!(end["type"], "message-end");
+    let reasons = ["COMPLETE", "STOP_SEQUENCE", "MAX_TOKENS", "TOOL_CALL", "ERROR"];
+    assert!(reasons.contains(&end["delta"]["finish_reason"].as_str().unwrap()));
+    assert!(end["delta"]["usage"]["tokens"]["output_tokens"].is_u64());
+    let start = events.remove(0);
+    assert_eq!(start["type"], "message-start");
+    assert!(start["id"].is_string());
+    let mut open: Vec<(String, u64)> = Vec::new();
+    for event in &events {
+        let kind = event["type"].as_str().unwrap();
+        let index = event["index"].as_u64().unwrap();
+        let (what, step) = kind.rsplit_once('-').unwrap();
+        let place = (what.to_owned(), index);
+        match step {
+            "start" => open.push(place),
+            "delta" if event["logprobs"].is_object() => {}
+            "delta" => assert!(open.contains(&place), "{kind} of nothing open"),
+            "end" => {
+                let at = open.iter().position(|other| *other == place).unwrap();
+                open.remove(at);
+            }
+            other => panic!("`{other}` in the middle"),
+        }
+        if kind == "tool-call-start" {
+            let call = &event["delta"]["message"]["tool_calls"];
+            assert!(call["id"].is_string() && call["function"]["name"].is_string());
+        }
+    }
+    assert!(open.is_empty());
+}
+
 #[test]
 fn streams_are_as_the_sdks_expect() {
     let mut checked = 0;
@@ -197,8 +260,8 @@ fn streams_are_as_the_sdks_expect() {
         for upstream in upstreams() {
             let Some(body) = case.stream(upstream) else { continue };
             for surface in surfaces() {
-                let request = case.request_or_plain(surface, true);
-                let include_usage = peeked(surface, request.clone()).peek.include_usage;
+                let request = case.asked_or_plain(surface, true);
+                let include_usage = request.peek.include_usage;
                 let mut exchange = called(surface, upstream, request);
                 let (text, fault) = streamed(&mut exchange, &[&body]);
                 if fault.is_some() {
@@ -208,8 +271,10 @@ fn streams_are_as_the_sdks_expect() {
                 match surface {
                     Dialect::Openai => openai(&text, include_usage),
                     Dialect::Anthropic => anthropic(&text),
+                    Dialect::Gemini => gemini(&text),
                     Dialect::Responses => responses(&text),
                     Dialect::Completions => completions(&text, include_usage),
+                    Dialect::Cohere => cohere(&text),
                     other => panic!("{} needs a check here", other.name()),
                 }
                 checked += 1;

@@ -7,7 +7,7 @@ use crate::fixtures::{Case, called, cases, streamed, surfaces, upstreams};
 type Seen = (String, Option<String>, String, bool, bool);
 
 fn pass(case: &Case, surface: Dialect, upstream: Dialect, pieces: &[&[u8]]) -> Seen {
-    let mut exchange = called(surface, upstream, case.request_or_plain(surface, true));
+    let mut exchange = called(surface, upstream, case.asked_or_plain(surface, true));
     let (text, fault) = streamed(&mut exchange, pieces);
     let usage = format!("{:?} {:?}", exchange.usage(), exchange.finish_reason());
     (text, fault, usage, exchange.begun(), exchange.done())

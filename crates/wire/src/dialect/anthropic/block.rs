@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
-        json::{List, Object, compact},
+        json::{self, List, Object},
         openai::write_cache,
     },
     exchange::Malformed,
@@ -50,7 +50,7 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         "tool_use" => Some(Part::ToolCall(ToolCall {
             id: fields.need_text("id")?,
             name: fields.need_text("name")?,
-            arguments: compact(fields.take("input").map_or("{}", RawValue::get)),
+            arguments: json::compact(fields.take("input").map_or("{}", RawValue::get)),
         })),
         "tool_result" => Some(Part::ToolResult(tool_result(&mut fields)?)),
         _ => None,
@@ -184,21 +184,11 @@ fn write_call(o: &mut Object<'_>, call: &ToolCall, native: bool) {
     o.text("type", "tool_use");
     write_id(o, "id", &call.id, native);
     o.text("name", &call.name);
-    match input_of(&call.arguments) {
+    match json::object_of(&call.arguments) {
         Some(input) => o.raw("input", input),
         // What a model wrote badly is still shown to whoever is to run the tool.
         None => o.object("input", |o| o.text("invalid_json", &call.arguments)),
     }
-}
-
-/// Arguments as the JSON object that Anthropic wants.
-pub(super) fn input_of(arguments: &str) -> Option<&str> {
-    let text = arguments.trim();
-    if text.is_empty() {
-        return Some("{}");
-    }
-    let object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
-    object.then_some(text)
 }
 
 fn write_result(o: &mut Object<'_>, result: &ToolResult, native: bool) {

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::message;
 use crate::{
-    dialect::{body::Body, json, openai::write_cache, sieve::Sieve},
+    dialect::{body::Body, gemini, json, openai::write_cache, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{Format, Function, Message, Part, Request, Role, Thinking, Tool, ToolChoice},
@@ -37,6 +37,27 @@ pub(super) fn write(
     to: &Target,
     dropped: &mut Vec<String>,
 ) -> Result<bytes::Bytes, CannotAsk> {
+    Ok(written(ask, to, dropped)?.finish(to))
+}
+
+/// The fields of which a count is made; any other is refused there.
+/// <https://platform.claude.com/docs/en/api/messages/count_tokens>
+const COUNTED: &[&str] =
+    &["model", "system", "messages", "tools", "tool_choice", "thinking", "output_config"];
+
+/// The same request as far as its tokens are concerned.
+pub(super) fn write_count(
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<bytes::Bytes, CannotAsk> {
+    let mut body = written(ask, to, dropped)?;
+    body.keep(COUNTED);
+    let plain = Target { defaults: Vec::new(), ..to.clone() };
+    Ok(body.finish(&plain))
+}
+
+fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body, CannotAsk> {
     let mut sieve = Sieve::new(to, dropped);
     let mut body = Body::default();
     body.text("model", &to.model);
@@ -56,13 +77,20 @@ pub(super) fn write(
     tools(ask, &mut sieve, &mut body)?;
     output(ask, thinking, &mut sieve, &mut body)?;
     rest(ask, &mut sieve, &mut body)?;
-    Ok(body.finish(to))
+    Ok(body)
 }
 
 /// The mode of thinking: the client's own, or the budget that LiteLLM gives to its effort.
 fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, CannotAsk> {
-    if ask.reasoning.thinking.is_some() || ask.surface == Dialect::Anthropic {
+    if ask.surface == Dialect::Anthropic {
         return Ok(ask.reasoning.thinking);
+    }
+    if let Some(thinking) = ask.reasoning.thinking {
+        // Others think less than Anthropic can.
+        return Ok(Some(match thinking {
+            Thinking::Enabled { budget } => Thinking::Enabled { budget: budget.max(1024) },
+            other => other,
+        }));
     }
     let budget = match ask.reasoning.effort.as_deref() {
         None | Some("none") => return Ok(None),
@@ -88,7 +116,7 @@ fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, Ca
 
 /// Whether the conversation ends in tool results and the turn that they belong to did not begin
 /// with a signed thought: Anthropic refuses to go on thinking then.
-fn calls_without_thoughts(messages: &[Message]) -> bool {
+pub(in crate::dialect) fn calls_without_thoughts(messages: &[Message]) -> bool {
     let answers = messages.last().is_some_and(|message| message.role == Role::Tool);
     let turn = messages.iter().rev();
     let turn = turn.take_while(|it| matches!(it.role, Role::Assistant | Role::Tool));
@@ -257,7 +285,9 @@ fn output(
                         o.integer("budget_tokens", budget);
                     }
                 }
-                o.extra(&ask.reasoning.extra);
+                if ask.surface == Dialect::Anthropic {
+                    o.extra(&ask.reasoning.extra);
+                }
             });
         });
     }
@@ -285,14 +315,17 @@ fn output(
         }
     }
     let effort = ask.reasoning.effort.as_deref().filter(|_| ask.surface == Dialect::Anthropic);
-    if format.is_some() || effort.is_some() || !ask.output_extra.is_empty() {
+    let native = ask.surface == Dialect::Anthropic;
+    if format.is_some() || effort.is_some() || (native && !ask.output_extra.is_empty()) {
         body.put("output_config", |out| {
             json::object(out, |o| {
                 o.some_text("effort", effort);
                 if let Some(format) = &format {
                     o.raw("format", format);
                 }
-                o.extra(&ask.output_extra);
+                if native {
+                    o.extra(&ask.output_extra);
+                }
             });
         });
     }
@@ -329,11 +362,16 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         Some("default") => body.text("service_tier", "standard_only"),
         Some(_) => sieve.refuse("service_tier", "anthropic has no such tier")?,
     }
+    if ask.surface == Dialect::Gemini {
+        return gemini::foreign(ask, sieve);
+    }
     for (name, raw) in &ask.extra {
         if native {
             body.raw(name, raw);
         } else if OPENAI_HINTS.contains(&&**name) {
             sieve.hint(name);
+        } else if ask.surface == Dialect::Cohere {
+            sieve.refuse(name, "only cohere has this parameter")?;
         } else if OPENAI_ONLY.contains(&&**name) {
             sieve.refuse(name, "only openai has this parameter")?;
         } else if body.has(name) {

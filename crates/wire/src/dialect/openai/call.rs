@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, json, sieve::Sieve},
+    dialect::{body::Body, gemini, json, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -88,6 +88,7 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
     for (index, tool) in ask.tools.iter().enumerate() {
         if let Tool::Other { dialect, kind, .. } = tool
             && *dialect != Dialect::Openai
+            && !native
         {
             let why = format!("`{kind}` is a tool of {} alone", dialect.name());
             sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -249,6 +250,9 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             // OpenAI takes metadata only of answers that it stores.
             _ => sieve.hint("metadata"),
         }
+    }
+    if ask.surface == Dialect::Gemini {
+        return gemini::foreign(ask, sieve);
     }
     for (name, _) in &ask.output_extra {
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;

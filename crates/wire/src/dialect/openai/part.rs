@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::request::thinking_blocks;
+use super::{chunk::Prose, request::thinking_blocks};
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
@@ -32,6 +32,12 @@ fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         "image_url" => image(&mut fields)?,
         "input_audio" => audio(&mut fields)?,
         "file" => file(&mut fields)?,
+        // Mistral's models think among their parts.
+        // https://docs.mistral.ai/capabilities/reasoning/
+        "thinking" => {
+            let prose: Prose = fields.need("thinking", "a list of texts")?;
+            Some(Part::Thinking { text: prose.text, signature: None })
+        }
         _ => None,
     };
     let Some(part) = part else {
@@ -92,7 +98,7 @@ pub(in crate::dialect) fn source_of(url: String) -> Source {
 }
 
 /// The address of a source; `None` where OpenAI has no way to say it.
-pub(super) fn url_of(source: &Source) -> Option<String> {
+pub(in crate::dialect) fn url_of(source: &Source) -> Option<String> {
     match source {
         Source::Base64 { media_type, data } => Some(format!("data:{media_type};base64,{data}")),
         Source::Url(url) => Some(url.clone()),

@@ -430,8 +430,9 @@ impl State {
         for index in open {
             self.item_closed(index, out)?;
         }
+        let tier = fields.peek("service_tier").map(|raw| raw.get().trim_matches('"'));
         if let Some(raw) = fields.take("usage") {
-            out.push(Event::Usage(Figures::whole(Dialect::Responses, raw.get())));
+            out.push(Event::Usage(Figures::whole(Dialect::Responses, raw.get(), tier)));
         }
         let reason = match kind {
             "response.incomplete" => reply::incomplete(fields.take("incomplete_details")),

@@ -38,12 +38,13 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
     }
     fields.take("object");
     let finish = finish(&mut fields, &blocks)?;
+    let tier = fields.peek("service_tier").map(|raw| raw.get().trim_matches('"'));
     Ok(Response {
         upstream: Dialect::Responses,
         id: fields.text("id")?.unwrap_or_default(),
         model: fields.text("model")?.unwrap_or_default(),
         created: fields.take("created_at").and_then(|raw| seconds(raw.get())),
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Responses, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Responses, raw.get(), tier)),
         extra: fields.rest(),
         choices: vec![Choice {
             message_extra: cited(&blocks),

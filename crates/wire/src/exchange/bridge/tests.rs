@@ -17,6 +17,7 @@ fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),
@@ -25,6 +26,7 @@ fn target(dialect: Dialect) -> Target {
         dialect,
         base: "https://api.test/v1".into(),
         credential: Some(Secret::new("sk-secret")),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

@@ -8,10 +8,11 @@ use memchr::memmem::Finder;
 use super::{facts::Facts, stamp::Stamp};
 use crate::{
     Dialect, Operation,
-    dialect::{fault_inside, figures::Figures},
+    dialect::{cohere, fault_inside, figures::Figures, gemini},
     fault::{Fault, FaultKind},
     frame::sse::{Frame, next_line},
     json::Scan,
+    op::chat::Reason,
     usage::Usage,
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Ear {
     pub(super) done: bool,
     /// In OpenAI's words.
     pub(super) finish: Option<&'static str>,
+    /// A tool was called, where the last event does not say so.
+    called: bool,
     figures: Figures,
     /// Something came, be it only a comment.
     heard: bool,
@@ -73,6 +76,7 @@ impl Ear {
             begun: false,
             done: false,
             finish: None,
+            called: false,
             figures: Figures::default(),
             heard: false,
             content: Content::default(),
@@ -94,6 +98,18 @@ impl Ear {
                     return Ok(Verdict::Pass);
                 }
             }
+            Dialect::Cohere => {
+                const DELTA: &[u8] = b"event: content-delta\ndata: ";
+                if let Some(data) = single_line(raw, DELTA)
+                    && self.begun
+                    && is_braced(data)
+                {
+                    self.content.add(data);
+                    return Ok(Verdict::Pass);
+                }
+            }
+            // Each event may hold the last figures, and most do.
+            Dialect::Gemini => {}
             Dialect::Responses => {
                 if self.begun
                     && let Some((name, data)) = named_line(raw)
@@ -124,6 +140,10 @@ impl Ear {
         self.begun = true;
         self.done = true;
         self.finish = facts.finish;
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(body, span);
+        }
+        self.searched(facts, body);
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -133,6 +153,7 @@ impl Ear {
                 self.content = Content { events: 1, bytes: content as u64, shortest: Some(0) };
             }
             Operation::Embeddings => self.figures.has_no_output(),
+            Operation::CountTokens => {}
         }
     }
 
@@ -193,6 +214,8 @@ impl Ear {
         })?;
         let hide = match self.dialect {
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
+            Dialect::Cohere => self.cohere(&facts, data)?,
+            Dialect::Gemini => self.gemini(&facts, data)?,
             Dialect::Responses => return self.responses(&facts, &frame, raw),
             _ => self.openai(&facts, data)?,
         };
@@ -212,6 +235,9 @@ impl Ear {
             return Err(Box::new(fault_inside(data)));
         }
         self.finish = self.finish.or(facts.finish);
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(data, span);
+        }
         let mut figures_only = false;
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
@@ -225,6 +251,34 @@ impl Ear {
             self.content.add(data);
         }
         Ok(false)
+    }
+
+    /// A stream that goes on after a call has ended in a call, whatever its last event says.
+    fn gemini(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(fault_inside(data)));
+        }
+        self.called |= facts.called;
+        self.finish = self.finish.or(match facts.finish {
+            Some("stop") if self.called => Some(Reason::ToolCalls.openai()),
+            finish => finish,
+        });
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        self.searched(facts, data);
+        self.begun = true;
+        self.content.add(data);
+        Ok(false)
+    }
+
+    /// Searches are no figure of Google's, but they have a price, which depends on the model.
+    fn searched(&mut self, facts: &Facts, text: &[u8]) {
+        let model = facts.model.clone().filter(|_| facts.queries > 0);
+        let model = model.and_then(|span| std::str::from_utf8(text.get(span)?).ok());
+        if let Some(model) = model {
+            self.figures.searches_beside(gemini::searches(model.trim_matches('"'), facts.queries));
+        }
     }
 
     /// <https://docs.claude.com/en/docs/build-with-claude/streaming#event-types>
@@ -250,6 +304,29 @@ impl Ear {
                 }
                 self.finish = self.finish.or(facts.finish);
             }
+        }
+        self.begun = true;
+        Ok(false)
+    }
+
+    /// <https://docs.cohere.com/docs/streaming>
+    fn cohere(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(cohere::failed(data)));
+        }
+        let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or_default();
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        match kind {
+            b"\"message-end\"" => {
+                self.done = true;
+                self.finish = self.finish.or(facts.finish).or(Some(Reason::Stop.openai()));
+            }
+            b"\"content-delta\"" | b"\"tool-plan-delta\"" | b"\"tool-call-delta\"" => {
+                self.content.add(data);
+            }
+            _ => {}
         }
         self.begun = true;
         Ok(false)

@@ -53,7 +53,7 @@ impl<'a> Edits<'a> {
         let span = &self.peek.model_span;
         if let Some(i) = self.peek.members.iter().position(|m| m.value == *span) {
             self.touched.entry(i).or_default().value = Some(json(&*to.model));
-        } else {
+        } else if self.peek.named {
             self.added.push(("model".to_owned(), json(&*to.model)));
         }
     }
@@ -120,7 +120,8 @@ impl<'a> Edits<'a> {
                 Patch::Default(name, value) if !self.has(name) => {
                     self.added.push((name.clone(), json(value)));
                 }
-                Patch::Default(..) => {}
+                // A relay sends everything as it is.
+                Patch::Default(..) | Patch::Allow(_) => {}
                 Patch::Clamp(name, least, most) => self.clamp(name, *least, *most),
             }
         }
