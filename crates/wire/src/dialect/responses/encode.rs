@@ -169,6 +169,17 @@ impl Encoder {
         self.add(prefix, shape, part, out);
     }
 
+    /// Google's signature of the call that comes next: a thought of its own without text, so that
+    /// the client sends it back where it stood.
+    fn signed(&mut self, value: &RawValue, out: &mut BytesMut) {
+        let Ok(signature) = serde_json::from_str::<String>(value.get()) else { return };
+        self.end_message(out);
+        let encrypted = Some(thought::encrypted(&signature::marked(&signature)));
+        let shape = Shape::Thought { part: false, text: String::new(), encrypted };
+        self.add("rs", shape, SIGNED, out);
+        self.close(SIGNED, out);
+    }
+
     /// A new item. One that is shown only when it is whole is added then.
     fn add(&mut self, prefix: &str, shape: Shape, part: u32, out: &mut BytesMut) {
         let index = self.done.len();
