@@ -35,6 +35,8 @@ pub(super) const ORIGIN: &str = "{origin}";
 
 const ENTRA_AUTHORITY: &str = "https://login.microsoftonline.com";
 const AZURE_METADATA: &str = "http://169.254.169.254";
+const AWS_METADATA: &str = "http://169.254.169.254";
+const AWS_CONTAINER: &str = "http://169.254.170.2";
 const GOOGLE_METADATA: &str = "http://metadata.google.internal";
 const GOOGLE_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const AWS_REGION: &str = "us-west-2";
