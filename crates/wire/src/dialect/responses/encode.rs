@@ -30,7 +30,7 @@ use crate::{
 /// what is said again is cut.
 const MAX_KEPT: usize = 32 << 20;
 
-/// The part number of a thought that has no part of its own.
+/// The part that a signature of a call is: the hub numbers parts from 0.
 const SIGNED: u32 = u32::MAX;
 
 /// Writes a stream.
@@ -197,15 +197,6 @@ impl Encoder {
             });
         }
         self.items.push(item);
-    }
-
-    /// Google's signature of the call that comes next: a thought of its own without text, which
-    /// clients send back where it stood.
-    fn signed(&mut self, value: &RawValue, out: &mut BytesMut) {
-        let Ok(raw) = serde_json::from_str::<String>(value.get()) else { return };
-        self.open(SIGNED, &Opening::Thinking { signed: true }, out);
-        self.go_on(SIGNED, &Delta::Signature(signature::marked(&raw)), out);
-        self.close(SIGNED, out);
     }
 
     fn open_speech(&mut self, part: u32, refusal: bool, out: &mut BytesMut) {
@@ -447,7 +438,9 @@ impl Encode for Encoder {
             | Event::Aside { place: Place::Choice, name: name @ "logprobs", value, .. } => {
                 self.aside(name, value, out);
             }
-            Event::Aside { place: Place::Part, value, .. } => self.signed(value, out),
+            Event::Aside { place: Place::Part, name: signature::ASIDE, value, .. } => {
+                self.signed(value, out);
+            }
             Event::Aside { .. } => {}
             Event::Finish { finish, .. } => self.finish = Some(finish.reason),
             Event::Usage(usage) => self.usage = Some(*usage),

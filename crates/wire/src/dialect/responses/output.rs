@@ -151,10 +151,12 @@ impl Writer<'_> {
                 input::reasoning(o, "", Some(&thought::redacted(data)), &rest);
             }),
             Part::ToolCall(call) => {
-                // Google's signature of it is a thought of its own without text.
-                if let Some(raw) = signature::in_extra(&block.extra).filter(|_| !self.own) {
-                    let signature = Some(signature::marked(&raw));
-                    self.item(list, &Part::Thinking { text: String::new(), signature }.into());
+                if let Some(signature) = signature::in_extra(&block.extra).filter(|_| !self.own) {
+                    let encrypted = thought::encrypted(&signature::marked(&signature));
+                    list.object(|o| {
+                        self.id(o, "rs", &rest);
+                        input::reasoning(o, "", Some(&encrypted), &rest);
+                    });
                 }
                 let kind = match self.own {
                     true => item::kind_of(&rest).and_then(Kind::of_call),
