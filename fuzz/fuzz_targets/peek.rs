@@ -25,6 +25,8 @@ fuzz_target!(|data: &[u8]| {
     for (dialect, operation) in [
         (Dialect::Openai, Operation::Chat),
         (Dialect::Anthropic, Operation::Chat),
+        (Dialect::Responses, Operation::Chat),
+        (Dialect::Completions, Operation::Chat),
         (Dialect::Openai, Operation::Embeddings),
     ] {
         let Ok(peek) = peek::peek(dialect, operation, &body) else { continue };

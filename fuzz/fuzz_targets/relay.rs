@@ -30,7 +30,11 @@ fn relay(dialect: Dialect, shown: &str) -> Box<dyn Exchange> {
         headers: Vec::new(),
         drop_params: false,
     };
-    let body = Bytes::from_static(br#"{"model":"m","messages":[],"max_tokens":1,"stream":true}"#);
+    let body = Bytes::from_static(match dialect {
+        Dialect::Responses => br#"{"model":"m","input":"x","stream":true}"#,
+        Dialect::Completions => br#"{"model":"m","prompt":"x","stream":true}"#,
+        _ => br#"{"model":"m","messages":[],"max_tokens":1,"stream":true}"#,
+    });
     let peek = peek::peek(dialect, Operation::Chat, &body).unwrap();
     let mut exchange = exchange::exchange(Operation::Chat, dialect, &to, shown);
     exchange.call(&Payload { body, peek, headers: Vec::new(), received_s: 0 }, &to).unwrap();
@@ -58,7 +62,9 @@ fn pass<'a>(dialect: Dialect, shown: &str, pieces: impl Iterator<Item = &'a [u8]
 
 fuzz_target!(|data: &[u8]| {
     let Some((&size, data)) = data.split_first() else { return };
-    for dialect in [Dialect::Openai, Dialect::Anthropic] {
+    for dialect in
+        [Dialect::Openai, Dialect::Anthropic, Dialect::Responses, Dialect::Completions]
+    {
         for shown in ["real", "alias"] {
             let whole = pass(dialect, shown, std::iter::once(data));
             assert!(whole.0.len() <= data.len() * 4 + 64);

@@ -77,6 +77,7 @@ where
     let mut tab = Tab::open(core, &caller, &incoming, now);
     // What for?
     let ask = ask::read(snapshot, incoming, now).await;
+    let ask = ask.map(|ask| ask::owned(ask, gw, snapshot, &caller));
     let ask = tab.note(ask)?;
     tab.asks(&ask);
     // Which targets, in which order?

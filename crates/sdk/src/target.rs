@@ -87,7 +87,7 @@ fn placed(
     Ok(Target {
         id: format!("{}/{name}", provider.name).into(),
         credential: site.known.credential.clone(),
-        login: site.known.login.clone(),
+        login: settled.login.clone(),
         model: settled.model.as_str().into(),
         dialect,
         base: format!("{}{below}", settled.base).into(),

@@ -1,9 +1,10 @@
 //! A provider that follows its script: strict about requests, the same answer every time.
 //!
-//! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/embeddings`, `/v1/models`) and
-//! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, Cohere's
-//! (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`, `/api/embed`), over HTTP/1.1 and HTTP/2
-//! without TLS. It never invents leniency: an unknown model is 404, a missing
+//! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`,
+//! `/v1/models`) and Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the
+//! `/v1`, Google's (`/v1beta/models/…`), Cohere's (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`,
+//! `/api/embed`), over HTTP/1.1 and HTTP/2 without TLS. It never invents leniency: an unknown model
+//! is 404, a missing
 //! credential 401, a wrong type 400, each in the envelope of the API that was asked. The same again
 //! below `/apertis`, where messages take a bearer key, as Apertis' do.
 //!
@@ -20,16 +21,18 @@ mod bedrock;
 mod body;
 mod cohere;
 mod embeddings;
+mod gemini;
 mod ollama;
 mod openai;
 mod place;
 mod refuse;
 mod reply;
 mod respond;
+mod responses;
 mod said;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -74,6 +77,9 @@ pub const MODELS: &[&str] = &[
     "embed-v4.0",
     "llama3.2",
     "nomic-embed-text",
+    "gemini-2.5-flash",
+    "gemini-2.5-pro",
+    "gemini-3-pro-preview",
 ];
 
 /// One request as it arrived.
@@ -108,6 +114,8 @@ impl Recorded {
 /// What all connections share.
 pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
+    /// Answers of responses, by id.
+    stored: Mutex<BTreeMap<String, Value>>,
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
@@ -141,6 +149,7 @@ impl ScriptedUpstream {
         let addr = listener.local_addr().expect("the listener has an address");
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
+            stored: Mutex::default(),
             queue: Mutex::default(),
             models: Mutex::new(MODELS.iter().map(|&name| name.to_owned()).collect()),
             key: Mutex::default(),

@@ -110,8 +110,14 @@ pub fn surface(path: &str) -> Option<Route<'_>> {
         "/v1/messages/count_tokens"
         | "/messages/count_tokens"
         | "/anthropic/v1/messages/count_tokens" => (Operation::CountTokens, Dialect::Anthropic),
+        "/v1/responses" | "/responses" | "/openai/v1/responses" => {
+            (Operation::Chat, Dialect::Responses)
+        }
+        "/v1/completions" | "/completions" => (Operation::Chat, Dialect::Completions),
         "/v1/embeddings" | "/embeddings" => (Operation::Embeddings, Dialect::Openai),
-        _ => return gemini(path),
+        "/v2/chat" | "/cohere/v2/chat" => (Operation::Chat, Dialect::Cohere),
+        "/v2/embed" | "/cohere/v2/embed" => (Operation::Embeddings, Dialect::Cohere),
+        _ => return engine(path).or_else(|| gemini(path)),
     };
     Some(Route { operation, surface, named: None })
 }
@@ -132,6 +138,27 @@ fn gemini(path: &str) -> Option<Route<'_>> {
     Some(Route { operation, surface: Dialect::Gemini, named: Some(named) })
 }
 
+/// Paths that name the model as OpenAI's first API did and Azure's does:
+/// `/engines/{model}/completions`, `/openai/deployments/{model}/chat/completions`. What is asked
+/// for is in the body as ever. A model's name may have slashes.
+fn engine(path: &str) -> Option<Route<'_>> {
+    let rest = path.strip_prefix("/v1").unwrap_or(path);
+    let rest =
+        rest.strip_prefix("/engines/").or_else(|| path.strip_prefix("/openai/deployments/"))?;
+    let (model, operation, surface) = None
+        .or_else(|| {
+            Some((rest.strip_suffix("/chat/completions")?, Operation::Chat, Dialect::Openai))
+        })
+        .or_else(|| {
+            Some((rest.strip_suffix("/completions")?, Operation::Chat, Dialect::Completions))
+        })
+        .or_else(|| {
+            Some((rest.strip_suffix("/embeddings")?, Operation::Embeddings, Dialect::Openai))
+        })?;
+    let named = Named { model, stream: false };
+    (!model.is_empty()).then_some(Route { operation, surface, named: Some(named) })
+}
+
 /// The path below a provider's base URL, its query included, or `None` where the dialect has no
 /// such operation. `model` is the provider's name for it.
 pub fn upstream(
@@ -149,6 +176,8 @@ pub fn upstream(
         }
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
+        (Operation::Chat, Dialect::Responses) => "/responses".into(),
+        (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
         (Operation::Embeddings, Dialect::Cohere) => "/embed".into(),

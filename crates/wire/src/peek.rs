@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::{
+    exchange::seal::Tenant,
     json::{Flaw, MAX_DEPTH, Scan, Text},
     matrix::{Dialect, Operation},
 };
@@ -21,6 +22,8 @@ pub struct Peek {
     pub model: String,
     /// Where the value of `model` stands, quotes included.
     pub model_span: Range<usize>,
+    /// True if the path names the model, whether or not the body does.
+    pub named: bool,
     /// `stream`
     pub stream: bool,
     /// The stream is to be one JSON list and not events: Google's form of it for those who do not
@@ -30,7 +33,8 @@ pub struct Peek {
     pub include_usage: bool,
     /// Where the value of `stream_options` stands, if there is one.
     pub stream_options_span: Option<Range<usize>>,
-    /// `max_tokens` or `max_completion_tokens`: the larger where both are given. `None` for a
+    /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`: the larger where both are
+    /// given. `None` for a
     /// negative number, which some local servers read as "no limit".
     pub max_tokens: Option<u64>,
     /// `n`
@@ -54,6 +58,8 @@ pub struct Peek {
     pub close: usize,
     /// Every member of the object, in order.
     pub members: Vec<Member>,
+    /// Not of the body: whose the request is, where ids of stored answers are to be bound to it.
+    pub tenant: Option<Tenant>,
 }
 
 /// Where a member of the body's object stands.
@@ -79,8 +85,23 @@ pub struct PeekError {
 
 /// Reads `body`, a request of `operation` in the dialect `surface`.
 pub fn peek(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek, PeekError> {
+    read(surface, operation, body, false)
+}
+
+/// The same for a request whose path names the model: the body need not.
+pub fn peek_named(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek, PeekError> {
+    read(surface, operation, body, true)
+}
+
+fn read(
+    surface: Dialect,
+    operation: Operation,
+    body: &Bytes,
+    named: bool,
+) -> Result<Peek, PeekError> {
     let mut reader =
         Reader { body, surface, seen: 0, peek: Peek::default(), max_tokens: [None; 2] };
+    reader.peek.named = named;
     reader.peek.members.reserve(16);
     let mut scan = Scan::new(body);
     if scan.look() != Some(b'{') {
@@ -118,7 +139,9 @@ enum Name {
     Messages,
     Contents,
     GenerationConfig,
+    Prompt,
     Input,
+    MaxOutputTokens,
     Stream,
     StreamOptions,
     MaxTokens,
@@ -158,7 +181,9 @@ impl Name {
             b"messages" => Name::Messages,
             b"contents" => Name::Contents,
             b"generationConfig" | b"generation_config" => Name::GenerationConfig,
+            b"prompt" => Name::Prompt,
             b"input" => Name::Input,
+            b"max_output_tokens" => Name::MaxOutputTokens,
             b"stream" => Name::Stream,
             b"stream_options" => Name::StreamOptions,
             b"max_tokens" => Name::MaxTokens,
@@ -209,7 +234,9 @@ impl Name {
             Name::Messages => "messages",
             Name::Contents => "contents",
             Name::GenerationConfig => "generationConfig",
+            Name::Prompt => "prompt",
             Name::Input => "input",
+            Name::MaxOutputTokens => "max_output_tokens",
             Name::Stream => "stream",
             Name::StreamOptions => "stream_options",
             Name::MaxTokens => "max_tokens",
@@ -238,7 +265,9 @@ impl Name {
             | N::Messages
             | N::Contents
             | N::GenerationConfig
+            | N::Prompt
             | N::Input
+            | N::MaxOutputTokens
             | N::Stream
             | N::StreamOptions
             | N::MaxTokens
@@ -280,7 +309,8 @@ impl Reader<'_> {
         self.seen |= bit;
         let value =
             Value { name: name.text(), text: self.body.get(at.clone()).unwrap_or_default() };
-        let openai = self.surface == Dialect::Openai;
+        let responses = self.surface == Dialect::Responses;
+        let openai = matches!(self.surface, Dialect::Openai | Dialect::Completions);
         match name {
             Name::Contents if self.surface == Dialect::Gemini => {
                 value.must(value.starts(b"[{"), "an array")?;
@@ -301,10 +331,11 @@ impl Reader<'_> {
                 self.peek.include_usage = value.include_usage()?;
                 self.peek.stream_options_span = Some(at);
             }
-            Name::MaxTokens => self.max_tokens[0] = value.count()?,
+            Name::MaxTokens if !responses => self.max_tokens[0] = value.count()?,
             Name::MaxCompletionTokens if openai => self.max_tokens[1] = value.count()?,
             Name::N if openai => self.peek.n = value.count()?,
-            Name::User if openai => self.peek.end_user = value.string()?,
+            Name::MaxOutputTokens if responses => self.max_tokens[1] = value.count()?,
+            Name::User if openai || responses => self.peek.end_user = value.string()?,
             Name::Metadata => self.metadata(&value)?,
             Name::Tags => self.peek.tags.extend(value.names("tags")?),
             Name::Fallbacks => self.peek.fallbacks = value.names("fallbacks")?,
@@ -315,6 +346,9 @@ impl Reader<'_> {
             Name::Timeout => self.peek.timeout_ms = value.seconds()?,
             Name::DisableFallbacks => self.peek.disable_fallbacks = value.bool()?,
             Name::StreamOptions
+            | Name::Prompt
+            | Name::MaxOutputTokens
+            | Name::MaxTokens
             | Name::MaxCompletionTokens
             | Name::N
             | Name::User
@@ -397,20 +431,25 @@ impl Reader<'_> {
         };
         // Google's paths name the model.
         let gemini = self.surface == Dialect::Gemini;
-        if !gemini {
+        if !gemini && !self.peek.named {
             need(Name::Model)?;
         }
         match operation {
             // Google's count also takes a whole request within its body.
             Operation::CountTokens if gemini => {}
             Operation::Chat if gemini => need(Name::Contents)?,
+            // A conversation may be one that the provider has already: the surface knows.
+            Operation::Chat if self.surface == Dialect::Responses => {}
+            Operation::Chat if self.surface == Dialect::Completions => need(Name::Prompt)?,
             Operation::Chat | Operation::CountTokens => need(Name::Messages)?,
+            // Cohere has `texts`, of which nothing is decided here.
+            Operation::Embeddings if self.surface == Dialect::Cohere => {}
             Operation::Embeddings => need(Name::Input)?,
         }
         if self.surface == Dialect::Anthropic && operation == Operation::Chat {
             need(Name::MaxTokens)?;
         }
-        if self.peek.model.is_empty() && !gemini {
+        if self.peek.model.is_empty() && !gemini && !self.peek.named {
             return Err(PeekError::field("model", "`model` must be the name of a model"));
         }
         let [a, b] = self.max_tokens;

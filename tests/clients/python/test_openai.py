@@ -198,6 +198,46 @@ def test_embeds(client, upstream):
     assert floats.data[0].embedding == answer.data[0].embedding
 
 
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "embed-v4.0", "nomic-embed-text"])
+def test_embeddings_of_every_dialect_are_the_same(gate, key, model):
+    # The SDK asks for base64 unless it is told otherwise, and unpacks it.
+    client = client_of(gate, key)
+    texts = ["one", "two words"]
+    packed = client.embeddings.create(model=model, input=texts, dimensions=4)
+    plain = client.embeddings.create(
+        model=model, input=texts, dimensions=4, encoding_format="float"
+    )
+    vectors = [list(item.embedding) for item in plain.data]
+    assert [list(item.embedding) for item in packed.data] == vectors
+    reference = client.embeddings.create(
+        model="text-embedding-3-small", input=texts, dimensions=4, encoding_format="float"
+    )
+    assert vectors == [list(item.embedding) for item in reference.data]
+    assert [item.index for item in packed.data] == [0, 1]
+    assert packed.model == model
+    assert packed.usage.prompt_tokens == reference.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("model", ["command-a", "llama3.2"])
+def test_other_dialects_answer_stream_and_call(gate, key, model):
+    client = client_of(gate, key)
+    whole = client.chat.completions.create(model=model, messages=HELLO)
+    assert whole.choices[0].message.content == "You said: hello there world"
+    assert whole.usage.prompt_tokens == 3
+    with client.chat.completions.stream(model=model, messages=HELLO) as stream:
+        final = stream.get_final_completion()
+    assert final.choices[0].message.content == "You said: hello there world"
+    assert final.choices[0].finish_reason == "stop"
+    weather = [{"role": "user", "content": "weather in Paris"}]
+    called = client.chat.completions.create(model=model, messages=weather, tools=TOOLS)
+    call = called.choices[0].message.tool_calls[0]
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    history = [*weather, called.choices[0].message, result]
+    after = client.chat.completions.create(model=model, messages=history, tools=TOOLS)
+    assert after.choices[0].message.content == "The tool said: sunny"
+
+
 # Each fault of ours, as the SDK shows it.
 
 

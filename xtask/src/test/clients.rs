@@ -25,7 +25,7 @@ pub(super) fn suites(places: &Places) -> Vec<Outcome> {
 }
 
 fn python(places: &Places) -> Outcome {
-    const NAME: &str = "Python: openai, litellm, anthropic";
+    const NAME: &str = "Python: openai, litellm, anthropic, google-genai, cohere";
     let suite = places.root.join("tests/clients/python");
     let python = match venv(places, &suite) {
         Ok(python) => python,

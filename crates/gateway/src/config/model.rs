@@ -322,7 +322,7 @@ fn placed(
         model: settled.model,
         base: settled.base,
         credential: site.known.credential,
-        login: site.known.login,
+        login: settled.login,
         own_headers: site.known.headers,
     })
 }

@@ -257,8 +257,15 @@ fn trimmed(text: &str, provider: &Provider) -> String {
             let base = without(base, &["/chat", "/embed"]);
             if base.ends_with("/v2") { base.to_owned() } else { format!("{base}/v2") }
         }
+        // Google's base with or without its version; LiteLLM's variable has it without.
+        Dialect::Gemini => {
+            let base = base.strip_suffix("/models").unwrap_or(base);
+            let bare = base.parse::<http::Uri>().is_ok_and(|uri| uri.path() == "/");
+            if bare { format!("{base}/v1beta") } else { base.to_owned() }
+        }
         Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
-        _ => without(base, &["/chat/completions", "/embeddings"]).to_owned(),
+        _ => without(base, &["/chat/completions", "/completions", "/responses", "/embeddings"])
+            .to_owned(),
     }
 }
 

@@ -67,6 +67,7 @@ fn at_site(target: &Target, site: &Site, model: &str, main: bool) -> Option<Targ
     Some(Target {
         base: format!("{}{prefix}", settled.base).into(),
         model: settled.model.as_str().into(),
+        login: settled.login,
         dialect,
         provider: Arc::new(settled.provider),
         ..target.clone()

@@ -112,7 +112,43 @@ const OPERATIONS: &[Operation] = &[
         Auth::Key,
     )
     .body("Count"),
+    op("post", "/v2/chat", "chat", "Chat in Cohere's spelling, streamed or not", Auth::Key)
+        .body("CohereChat"),
+    op("post", "/v1/responses", "chat", "OpenAI's responses, streamed or not", Auth::Key)
+        .body("Responses"),
+    op("post", "/v1/completions", "chat", "A prompt completed, streamed or not", Auth::Key)
+        .body("Completions"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
+    op("post", "/v2/embed", "embeddings", "The same in Cohere's spelling", Auth::Key)
+        .body("CohereEmbed"),
+    op(
+        "post",
+        "/v1beta/models/{id}:generateContent",
+        "chat",
+        "Chat in Google's spelling; the model is in the path",
+        Auth::Key,
+    )
+    .body("Generate"),
+    op(
+        "post",
+        "/v1beta/models/{id}:streamGenerateContent",
+        "chat",
+        "The same, streamed: as events with `alt=sse`, else as a JSON list",
+        Auth::Key,
+    )
+    .query(&[("alt", "sse for events")])
+    .body("Generate"),
+    op(
+        "post",
+        "/v1beta/models/{id}:countTokens",
+        "chat",
+        "How many tokens contents in Google's spelling are; free",
+        Auth::Key,
+    )
+    .body("Generate"),
+    op("get", "/v1beta/models", "models", "The same models in Google's spelling", Auth::Key)
+        .query(&[("pageSize", "most models; 50 if not said"), ("pageToken", "from the last page")]),
+    op("get", "/v1beta/models/{id}", "models", "One model in Google's spelling", Auth::Key),
     op(
         "get",
         "/v1/models",
@@ -330,6 +366,11 @@ fn schemas() -> Value {
             "model": text, "messages": messages, "max_tokens": { "type": "integer" },
             "system": {}, "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
         })),
+        "Generate": open(&["contents"], json!({
+            "contents": { "type": "array", "items": {} }, "systemInstruction": {},
+            "generationConfig": {}, "safetySettings": { "type": "array", "items": {} },
+            "tools": { "type": "array", "items": {} }, "toolConfig": {},
+        })),
         "Count": open(&["model", "messages"], json!({
             "model": text, "messages": messages, "system": {},
             "tools": { "type": "array", "items": {} },
@@ -343,7 +384,21 @@ fn schemas() -> Value {
             "call_type": { "type": "string", "description": "completion, embedding, anthropic_messages, responses, text_completion, or a path" },
             "request_body": { "type": "object" },
         }},
+        "Responses": open(&["model"], json!({
+            "model": text, "input": {}, "instructions": text, "stream": { "type": "boolean" },
+            "tools": { "type": "array", "items": {} }, "previous_response_id": text,
+        })),
+        "Completions": open(&["model", "prompt"], json!({
+            "model": text, "prompt": {}, "stream": { "type": "boolean" },
+        })),
         "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
+        "CohereChat": open(&["model", "messages"], json!({
+            "model": text, "messages": messages, "max_tokens": { "type": "integer" },
+            "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
+        })),
+        "CohereEmbed": open(&["model", "texts", "input_type"], json!({
+            "model": text, "texts": texts, "input_type": text,
+        })),
         "Key": { "type": "object", "properties": with_key },
         "KeyUpdate": { "type": "object", "required": ["key"], "properties": named },
         "KeyName": { "type": "object", "required": ["key"], "properties": { "key": text } },
@@ -367,6 +422,8 @@ mod tests {
             "/models",
             "/models/{*id}",
             "/v1/model/info",
+            "/gemini/v1beta/models",
+            "/gemini/v1beta/models/{*id}",
             "/health/liveness",
             "/docs",
             "/docs/docs.js",

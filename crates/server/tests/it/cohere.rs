@@ -168,3 +168,106 @@ async fn errors_before_and_within_a_stream() {
     let events = answer.events();
     assert!(events[events.len() - 2].contains("\"error\""), "{events:?}");
 }
+
+async fn as_cohere(gate: &Tollgate, body: &Value) -> Answer {
+    post(&format!("{}/v2/chat", gate.url()), gate.master_key(), body).await
+}
+
+/// A gateway with a model of each dialect.
+async fn many(upstream: &ScriptedUpstream) -> Tollgate {
+    let entry = |name: &str, model: &str, base: &str| {
+        format!(
+            "  - model_name: {name}\n    litellm_params:\n      model: {model}\n      \
+             api_base: {}{base}\n      api_key: {UPSTREAM_KEY}\n",
+            upstream.url()
+        )
+    };
+    let config = format!(
+        "model_list:\n{}{}{}{}router_settings:\n  num_retries: 0\n",
+        entry("openai", "openai/gpt-4o", "/v1"),
+        entry("anthropic", "anthropic/claude-sonnet-4-5", ""),
+        entry("cohere", "cohere/command-a-03-2025", "/v2"),
+        entry("ollama", "ollama/llama3.2", ""),
+    );
+    binary().config(config).start().await
+}
+
+#[tokio::test]
+async fn a_cohere_client_speaks_to_every_upstream() {
+    let upstream = upstream(&[]).await;
+    let gate = many(&upstream).await;
+    for model in ["openai", "anthropic", "cohere", "ollama"] {
+        let mut body = json!({ "model": model, "max_tokens": 20, "messages": [
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": "Say hello" },
+        ]});
+        let answer = as_cohere(&gate, &body).await;
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        let said = answer.json();
+        assert_eq!(said["message"]["content"][0]["text"], "You said: Say hello", "{model}");
+        assert_eq!(said["finish_reason"], "COMPLETE", "{model}");
+        assert!(said["usage"]["tokens"]["output_tokens"].as_u64().unwrap() > 0, "{model}");
+        body["stream"] = json!(true);
+        let answer = as_cohere(&gate, &body).await;
+        assert!(answer.header("content-type").starts_with("text/event-stream"));
+        let events = answer.events();
+        let events: Vec<Value> = events.iter().map(|e| serde_json::from_str(e).unwrap()).collect();
+        assert_eq!(events[0]["type"], "message-start", "{model}");
+        assert_eq!(events.last().unwrap()["delta"]["finish_reason"], "COMPLETE", "{model}");
+        let deltas =
+            events.iter().filter_map(|e| e["delta"]["message"]["content"]["text"].as_str());
+        assert_eq!(deltas.collect::<String>(), "You said: Say hello", "{model}");
+    }
+}
+
+#[tokio::test]
+async fn a_cohere_client_calls_tools_everywhere() {
+    let upstream = upstream(&[]).await;
+    let gate = many(&upstream).await;
+    for model in ["openai", "anthropic", "cohere", "ollama"] {
+        let mut body = json!({ "model": model, "tools": [weather()], "messages": [
+            { "role": "user", "content": "Weather in Paris" },
+        ]});
+        let said = as_cohere(&gate, &body).await.json();
+        assert_eq!(said["finish_reason"], "TOOL_CALL", "{model}: {said}");
+        let call = &said["message"]["tool_calls"][0];
+        assert_eq!(call["function"]["arguments"], r#"{"city":"Paris"}"#, "{model}");
+        let result = json!({
+            "role": "tool", "tool_call_id": call["id"],
+            "content": [{ "type": "text", "text": "sunny" }],
+        });
+        body["messages"].as_array_mut().unwrap().extend([said["message"].clone(), result]);
+        let said = as_cohere(&gate, &body).await.json();
+        let text = &said["message"]["content"][0]["text"];
+        assert_eq!(text, "The tool said: sunny", "{model}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_cohere_client_is_refused_in_its_own_words() {
+    let upstream = upstream(&[]).await;
+    let gate = many(&upstream).await;
+    let hello =
+        |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "x" }] });
+    for (path, key, body, status) in [
+        ("/v2/chat", "sk-wrong", hello("openai"), 401),
+        ("/cohere/v2/chat", gate.master_key(), hello("nope"), 404),
+        ("/v2/chat", gate.master_key(), json!({ "model": "openai" }), 400),
+    ] {
+        let answer = post(&format!("{}{path}", gate.url()), key, &body).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(answer.json()["message"].is_string(), "{}", answer.text());
+    }
+    let mut body = hello("openai");
+    body["safety_mode"] = json!("STRICT");
+    let answer = as_cohere(&gate, &body).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("safety_mode"), "{}", answer.text());
+    upstream.script(Reply::auto().error_event());
+    let mut body = hello("openai");
+    body["stream"] = json!(true);
+    let events = as_cohere(&gate, &body).await.events();
+    let last: Value = serde_json::from_str(events.last().unwrap()).unwrap();
+    assert_eq!(last["delta"]["finish_reason"], "ERROR");
+    assert!(last["delta"]["error"].is_string());
+}

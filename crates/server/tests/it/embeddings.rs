@@ -108,3 +108,31 @@ async fn errors_pass_on() {
         assert_eq!(answer.status, 502, "{}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn a_cohere_client_gets_vectors_from_everywhere() {
+    let upstream = upstream(&[]).await;
+    let gate = gate(&upstream).await;
+    let url = format!("{}/v2/embed", gate.url());
+    for kind in ["float", "base64"] {
+        let ask = |model: &str| {
+            json!({
+                "model": model, "texts": ["one", "two and three"], "input_type": "search_query",
+                "embedding_types": [kind], "output_dimension": 4,
+            })
+        };
+        let cohere = post(&url, gate.master_key(), &ask("cohere")).await;
+        assert_eq!(cohere.status, 200, "{}", cohere.text());
+        for model in ["openai", "ollama"] {
+            let answer = post(&url, gate.master_key(), &ask(model)).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.json()["embeddings"], cohere.json()["embeddings"], "{model}");
+            assert_eq!(answer.json()["meta"], cohere.json()["meta"], "{model}");
+            assert_eq!(answer.header("x-tollgate-dropped"), "input_type", "{model}");
+        }
+    }
+    let body = json!({ "model": "openai", "texts": [], "input_type": "search_query" });
+    let answer = post(&url, gate.master_key(), &body).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.json()["message"].as_str().unwrap().contains("texts"), "{}", answer.text());
+}

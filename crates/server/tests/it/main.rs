@@ -13,6 +13,7 @@
 )]
 
 mod azure;
+mod bedrock;
 mod cohere;
 mod commands;
 mod count;
@@ -22,6 +23,7 @@ mod docs;
 mod embeddings;
 mod faults;
 mod gate;
+mod gemini;
 mod inspect;
 mod keys;
 mod kill;
@@ -32,6 +34,7 @@ mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod responses;
 mod seed;
 mod spend;
 mod vertex;

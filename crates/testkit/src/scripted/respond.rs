@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic, bedrock,
     body::{Ending, Paced, Watch},
-    cohere, embeddings, lock, ollama, openai, place,
+    cohere, embeddings, gemini, lock, ollama, openai, place,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
+    responses,
     said::{Said, say},
 };
 
@@ -27,6 +28,8 @@ const APERTIS: &str = "/apertis";
 
 /// How Amazon's services stream.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+/// Google's paths begin so; the model is part of them.
+const GOOGLE: &str = "/v1beta/models";
 
 /// How an error is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,7 @@ enum Spelling {
     Cohere,
     Ollama,
     Bedrock,
+    Gemini,
 }
 
 impl Spelling {
@@ -58,6 +62,10 @@ enum Ask {
     Cohere(cohere::Ask),
     Ollama(ollama::Ask),
     Bedrock(bedrock::Ask),
+    Responses(responses::Ask),
+    Gemini(gemini::Ask),
+    /// Google's count: `totalTokens`.
+    GeminiCount(String, u64),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -94,15 +102,29 @@ pub(super) async fn respond(
     }
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let spelling = Spelling::of(path);
+    let spelling = match recorded.path.starts_with(GOOGLE) {
+        true => Spelling::Gemini,
+        false => Spelling::of(path),
+    };
     let outcome = match (&recorded.method, path) {
+        (&Method::GET | &Method::DELETE, _) if path.starts_with("/responses/") => {
+            stored(&shared, path, &recorded).map(Outcome::Json)
+        }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
         (&Method::POST, _) => ask(&shared, path, &recorded, spelling, serial),
         _ => Err(Refuse::new(405, "Not allowed to use this method on this path.")),
     };
     match outcome {
         Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
-        Ok(Outcome::Scripted(ask, reply)) => perform(*ask, *reply, spelling, serial, watch).await,
+        Ok(Outcome::Scripted(ask, reply)) => {
+            if let Ask::Responses(ask) = &*ask
+                && ask.store
+            {
+                let whole = responses::whole(&say(&ask.prompt, &reply), ask, serial);
+                lock(&shared.stored).insert(responses::id_of(serial), whole);
+            }
+            perform(*ask, *reply, spelling, serial, watch).await
+        }
         Err(refuse) => Ok(refusal(&refuse, spelling, serial, watch)),
     }
 }
@@ -163,6 +185,7 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
         Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama | Spelling::Bedrock => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
+        Spelling::Gemini => text("x-goog-api-key"),
     };
     let right = match (key, &*lock(&shared.key)) {
         (None | Some(""), _) => false,
@@ -176,6 +199,14 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
         (false, Spelling::Ollama, _) => Err(Refuse::new(401, "unauthorized")),
         (false, Spelling::Cohere, None) => Err(Refuse::new(401, "no api key supplied")),
         (false, Spelling::Cohere, Some(_)) => Err(Refuse::new(401, "invalid api token")),
+        (false, Spelling::Gemini, None) => Err(Refuse::new(
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
+        )),
+        (false, Spelling::Gemini, Some(_)) => Err(Refuse {
+            code: Some("API_KEY_INVALID"),
+            ..Refuse::new(400, "API key not valid. Please pass a valid API key.")
+        }),
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
         (false, Spelling::Bedrock, _) => Err(Refuse::new(403, "Missing Authentication Token")),
@@ -206,6 +237,29 @@ fn list(
         .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
 }
 
+/// An answer that is stored: fetched, deleted, or the items that it was asked with.
+fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
+    authorise(shared, recorded, Spelling::OpenAi)?;
+    let rest = path.strip_prefix("/responses/").unwrap_or_default();
+    let (id, items) = match rest.strip_suffix("/input_items") {
+        Some(id) => (id, true),
+        None => (rest, false),
+    };
+    let mut stored = lock(&shared.stored);
+    let found = stored
+        .get(id)
+        .cloned()
+        .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
+    if recorded.method == Method::DELETE {
+        stored.remove(id);
+        return Ok(json!({"id": id, "object": "response", "deleted": true}));
+    }
+    Ok(match items {
+        true => json!({"object": "list", "data": [], "has_more": false}),
+        false => found,
+    })
+}
+
 fn ask(
     shared: &Shared,
     path: &str,
@@ -224,7 +278,9 @@ fn ask(
         Refuse::new(400, format!("We could not parse the JSON body of your request: {why}"))
     })?;
     let ask = match path {
+        _ if spelling == Spelling::Gemini => google(recorded, &body)?,
         "/chat/completions" => Ask::OpenAi(openai::check(&body)?),
+        "/responses" => Ask::Responses(responses::check(&body)?),
         "/embeddings" => {
             let (model, answer) = embeddings::answer(&body)?;
             Ask::Embeddings(model, answer)
@@ -256,7 +312,11 @@ fn ask(
         Ask::Cohere(ask) => &ask.model,
         Ask::Ollama(ask) => &ask.model,
         Ask::Bedrock(ask) => &ask.model,
-        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
+        Ask::Responses(ask) => &ask.model,
+        Ask::Gemini(ask) => &ask.model,
+        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) | Ask::GeminiCount(model, _) => {
+            model
+        }
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
     let known = match spelling {
@@ -265,8 +325,39 @@ fn ask(
     };
     let reply = Reply::named(words).filter(|_| known);
     let reply = reply.ok_or_else(|| unknown_model(model, spelling))?;
+    if let Ask::Responses(ask) = &ask
+        && let Some(previous) = &ask.previous
+        && !lock(&shared.stored).contains_key(previous)
+    {
+        return Err(responses::not_found(previous));
+    }
     let reply = lock(&shared.queue).pop_front().unwrap_or(reply);
     Ok(Outcome::Scripted(Box::new(ask), Box::new(reply)))
+}
+
+/// Google's paths name the model and what is wanted of it.
+fn google(recorded: &Recorded, body: &Value) -> Result<Ask, Refuse> {
+    let nowhere = || Refuse::new(404, format!("Requested entity was not found: {}", recorded.path));
+    let named = recorded.path.strip_prefix("/v1beta/models/");
+    let (model, method) = named.and_then(|rest| rest.rsplit_once(':')).ok_or_else(nowhere)?;
+    let model = model.replace("%2B", "+");
+    let events = recorded.query.as_deref().is_some_and(|query| query.contains("alt=sse"));
+    let stream = match method {
+        "countTokens" => {
+            let words = gemini::check::count(base_of(&model), body)?;
+            return Ok(Ask::GeminiCount(model, words));
+        }
+        "generateContent" => gemini::Stream::No,
+        "streamGenerateContent" if events => gemini::Stream::Events,
+        "streamGenerateContent" => gemini::Stream::List,
+        _ => return Err(nowhere()),
+    };
+    Ok(Ask::Gemini(gemini::check::check(&model, body, stream)?))
+}
+
+/// A model's name without the words of a script.
+fn base_of(model: &str) -> &str {
+    model.split_once('+').map_or(model, |(base, _)| base)
 }
 
 fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
@@ -287,6 +378,12 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
         ),
         Spelling::Ollama => Refuse::new(404, format!("model '{model}' not found")),
         Spelling::Bedrock => Refuse::new(400, "The provided model identifier is invalid."),
+        Spelling::Gemini => Refuse::new(
+            404,
+            format!(
+                "models/{model} is not found for API version v1beta, or is not supported for generateContent."
+            ),
+        ),
     }
 }
 
@@ -361,6 +458,16 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (EVENT_STREAM, bedrock::events(&said(&ask.prompt), reply, serial))
         }
         Ask::Bedrock(ask) => whole(bedrock::whole(&said(&ask.prompt), reply, serial)),
+        Ask::Responses(ask) if ask.stream => {
+            (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Responses(ask) => whole(responses::whole(&said(&ask.prompt), ask, serial)),
+        Ask::Gemini(ask) => match ask.stream {
+            gemini::Stream::No => whole(gemini::whole(&said(&ask.prompt), ask, reply, serial)),
+            gemini::Stream::Events => (SSE, gemini::events(&said(&ask.prompt), ask, reply, serial)),
+            gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
+        },
+        Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }
@@ -416,6 +523,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
         Spelling::Cohere => cohere::error(refuse, serial),
         Spelling::Ollama => ollama::error(refuse),
         Spelling::Bedrock => bedrock::error(refuse),
+        Spelling::Gemini => gemini::error(refuse),
     };
     let mut answer = json_answer(refuse.status, &body, watch);
     if spelling == Spelling::Bedrock {

@@ -30,7 +30,7 @@ fn the_seed_provider() {
     assert_eq!(apertis.auth, Auth::Bearer);
     assert_eq!(
         apertis.speaks.keys().copied().collect::<Vec<_>>(),
-        [Dialect::Openai, Dialect::Anthropic]
+        [Dialect::Openai, Dialect::Anthropic, Dialect::Responses]
     );
 }
 

@@ -85,7 +85,10 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Faul
 /// The fault that an error object inside a stream, or with status 200, means.
 pub(super) fn inside(body: &[u8]) -> Fault {
     let complaint = complaint(body);
-    let status = complaint.status.or_else(|| status_of_type(complaint.error_type.as_deref()));
+    let status = complaint
+        .status
+        .or_else(|| status_of_type(complaint.error_type.as_deref()))
+        .or_else(|| status_of_type(complaint.code.as_deref()));
     let mut fault = complaint.into_fault(Some(status.unwrap_or(500)));
     fault.status = status;
     fault.body = clip(body);
@@ -216,7 +219,7 @@ fn context_window(words: &str) -> bool {
 /// The status that an error type stands for, in both dialects' names.
 fn status_of_type(error_type: Option<&str>) -> Option<u16> {
     Some(match error_type? {
-        "invalid_request_error" => 400,
+        "invalid_request_error" | "invalid_prompt" => 400,
         "authentication_error" => 401,
         "billing_error" | "insufficient_quota" => 402,
         "permission_error" => 403,
@@ -317,7 +320,10 @@ fn of_object(value: &Value) -> Complaint {
     Complaint {
         message,
         code,
-        error_type: text("type").or_else(|| text("__type").as_deref().and_then(exception)).or(word),
+        error_type: text("type")
+            .filter(|kind| kind != "error")
+            .or_else(|| text("__type").as_deref().and_then(exception))
+            .or(word),
         param: text("param").or(google.field),
         retry_after_ms: google.retry_after_ms,
         status,

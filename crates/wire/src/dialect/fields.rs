@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    exchange::Malformed,
+    exchange::{Malformed, Payload},
     op::chat::{Extra, MAX_FIELDS},
 };
 
@@ -111,10 +111,10 @@ impl<'a, 'p> Fields<'a, 'p> {
         (raw.get() != "null").then_some(raw)
     }
 
-    /// Looks at a member and leaves it where it is.
+    /// A member, which stays.
     pub(super) fn peek(&self, name: &str) -> Option<&'a RawValue> {
         let (_, raw) = self.members.iter().find(|(key, _)| key == name)?;
-        Some(*raw)
+        (raw.get() != "null").then_some(*raw)
     }
 
     /// Takes a member out and reads it.
@@ -147,6 +147,15 @@ impl<'a, 'p> Fields<'a, 'p> {
     /// Takes a string out; it must be there.
     pub(super) fn need_text(&mut self, name: &str) -> Result<String, Malformed> {
         self.need(name, "a string")
+    }
+
+    /// Takes `model` out. Where the path names it, the body need not.
+    pub(super) fn model(&mut self, payload: &Payload) -> Result<String, Malformed> {
+        match self.text("model")? {
+            Some(model) => Ok(model),
+            None if payload.peek.named => Ok(payload.peek.model.clone()),
+            None => Err(self.wrong("model", "a string")),
+        }
     }
 
     /// Takes a list out, of at most `most` items.

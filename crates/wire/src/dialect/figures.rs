@@ -31,13 +31,13 @@ pub(crate) struct Figures {
     output_image: Option<u64>,
     output_video: Option<u64>,
     reasoning: Option<u64>,
+    /// Tokens of the prompt that stand beside `input`: what Google's own tools brought in.
+    input_beside: Option<u64>,
     searches: Option<u64>,
     search_size: SearchSize,
     tier: Option<Tier>,
     fast: bool,
     us_only: bool,
-    /// Tokens of the prompt that stand beside `input`: what Google's own tools brought in.
-    input_beside: Option<u64>,
     /// Something was no count.
     flawed: bool,
 }
@@ -326,9 +326,34 @@ impl Figures {
             b"cachedContentTokenCount" => figures.count(scan, text, |f| &mut f.cache_read),
             b"thoughtsTokenCount" => figures.count(scan, text, |f| &mut f.reasoning),
             b"toolUsePromptTokenCount" => figures.count(scan, text, |f| &mut f.input_beside),
-            b"promptTokensDetails" => figures.gemini_modalities(scan, text, |f| &mut f.input_audio),
+            b"promptTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f, modality| match modality {
+                    Modality::Audio => Some(&mut f.input_audio),
+                    Modality::Image => Some(&mut f.input_image),
+                    Modality::Video => Some(&mut f.input_video),
+                })
+            }
             b"candidatesTokensDetails" => {
-                figures.gemini_modalities(scan, text, |f| &mut f.output_audio)
+                figures.gemini_modalities(scan, text, |f, modality| match modality {
+                    Modality::Audio => Some(&mut f.output_audio),
+                    Modality::Image => Some(&mut f.output_image),
+                    Modality::Video => Some(&mut f.output_video),
+                })
+            }
+            b"cacheTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f, modality| match modality {
+                    Modality::Audio => Some(&mut f.cache_read_audio),
+                    Modality::Image | Modality::Video => None,
+                })
+            }
+            b"serviceTier" | b"trafficType" => {
+                let word = scan.value()?;
+                let word = text.get(word).unwrap_or_default().trim_ascii();
+                let word = std::str::from_utf8(word).unwrap_or_default().trim_matches('"');
+                let word = word.to_ascii_lowercase();
+                let tier = Tier::read(word.strip_prefix("on_demand_").unwrap_or(&word));
+                figures.tier = tier.or(figures.tier);
+                Ok(())
             }
             _ => scan.skip(),
         })
@@ -339,7 +364,7 @@ impl Figures {
         &mut self,
         scan: &mut Scan<'_>,
         text: &[u8],
-        audio: impl Fn(&mut Self) -> &mut Option<u64>,
+        place: impl Fn(&mut Self, Modality) -> Option<&mut Option<u64>>,
     ) -> Result<(), Flaw> {
         if scan.look() != Some(b'[') {
             return scan.skip();
@@ -347,11 +372,11 @@ impl Figures {
         scan.open_array()?;
         let mut first = true;
         while scan.next_item(&mut first)? {
-            let (mut count, mut is_audio) = (None, false);
+            let (mut count, mut modality) = (None, None);
             self.members(scan, text, |figures, key, scan| match key.raw {
                 b"modality" => {
                     let word = scan.value()?;
-                    is_audio = text.get(word) == Some(b"\"AUDIO\"");
+                    modality = Modality::read(text.get(word).unwrap_or_default());
                     Ok(())
                 }
                 b"tokenCount" => {
@@ -360,8 +385,9 @@ impl Figures {
                 }
                 _ => scan.skip(),
             })?;
-            if is_audio && count.is_some() {
-                *audio(self) = count;
+            let place = modality.and_then(|modality| place(self, modality));
+            if let (Some(place), Some(_)) = (place, count) {
+                *place = count;
             }
         }
         Ok(())
@@ -430,6 +456,26 @@ impl Figures {
 fn word(text: &[u8]) -> Option<&str> {
     let inside = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     std::str::from_utf8(inside).ok().filter(|word| !word.contains('\\'))
+}
+
+/// Google's kinds of tokens beside text.
+#[derive(Debug, Clone, Copy)]
+enum Modality {
+    Audio,
+    Image,
+    Video,
+}
+
+impl Modality {
+    /// Of a word with its quotes.
+    fn read(word: &[u8]) -> Option<Modality> {
+        Some(match word {
+            b"\"AUDIO\"" => Modality::Audio,
+            b"\"IMAGE\"" => Modality::Image,
+            b"\"VIDEO\"" => Modality::Video,
+            _ => return None,
+        })
+    }
 }
 
 fn whole(text: &[u8]) -> Option<u64> {
@@ -583,6 +629,34 @@ mod tests {
     }
 
     #[test]
+    fn gemini_counts_thoughts_and_tools_beside_the_others() {
+        let text = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,
+            "thoughtsTokenCount":30,"toolUsePromptTokenCount":7,"totalTokenCount":52,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":8},
+                {"modality":"AUDIO","tokenCount":2},{"modality":"IMAGE","tokenCount":1}],
+            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":1}],"trafficType":"ON_DEMAND",
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":3},
+                {"modality":"IMAGE","tokenCount":2}]}"#;
+        let expect = Usage {
+            input: 17,
+            cache_read: 4,
+            cache_read_audio: 1,
+            input_audio: 2,
+            input_image: 1,
+            output: 35,
+            reasoning: 30,
+            output_audio: 3,
+            output_image: 2,
+            tier: Some(Tier::Standard),
+            ..Usage::default()
+        };
+        assert_eq!(usage(Dialect::Gemini, &[text]), expect);
+        // Without an answer there is no count of it.
+        let blocked = r#"{"promptTokenCount":10,"totalTokenCount":10}"#;
+        assert_eq!(usage(Dialect::Gemini, &[blocked]), Usage { input: 10, ..Usage::default() });
+    }
+
+    #[test]
     fn anthropic_says_how_it_served() {
         let text = |rest: &str| format!(r#"{{"input_tokens":10,"output_tokens":1,{rest}}}"#);
         let plain = Usage { input: 10, output: 1, ..Usage::default() };
@@ -602,28 +676,6 @@ mod tests {
         ] {
             assert_eq!(usage(Dialect::Anthropic, &[&text(rest)]), expect, "{rest}");
         }
-    }
-
-    #[test]
-    fn gemini_counts_thoughts_and_tools_beside_the_others() {
-        let text = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,
-            "thoughtsTokenCount":30,"toolUsePromptTokenCount":7,"totalTokenCount":52,
-            "promptTokensDetails":[{"modality":"TEXT","tokenCount":8},
-                {"modality":"AUDIO","tokenCount":2}],
-            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":3}]}"#;
-        let expect = Usage {
-            input: 17,
-            cache_read: 4,
-            input_audio: 2,
-            output: 35,
-            reasoning: 30,
-            output_audio: 3,
-            ..Usage::default()
-        };
-        assert_eq!(usage(Dialect::Gemini, &[text]), expect);
-        // Without an answer there is no count of it.
-        let blocked = r#"{"promptTokenCount":10,"totalTokenCount":10}"#;
-        assert_eq!(usage(Dialect::Gemini, &[blocked]), Usage { input: 10, ..Usage::default() });
     }
 
     #[test]

@@ -157,6 +157,15 @@ impl Object<'_> {
         list(self.key(name), fill);
     }
 
+    /// Members that are JSON text already, at least one: `"a":1,"b":2`.
+    pub(super) fn members(&mut self, json: &[u8]) {
+        if !self.first {
+            self.out.put_u8(b',');
+        }
+        self.first = false;
+        self.out.put_slice(json);
+    }
+
     pub(super) fn extra(&mut self, extra: &Extra) {
         for (name, raw) in extra {
             self.raw(name, raw.get());

@@ -5,6 +5,7 @@ pub mod anthropic;
 pub mod bedrock;
 mod body;
 pub mod cohere;
+pub mod completions;
 mod count;
 pub mod embeddings;
 pub(crate) mod fault;
@@ -14,6 +15,7 @@ pub mod gemini;
 mod json;
 pub mod ollama;
 pub mod openai;
+pub mod responses;
 mod sieve;
 mod signature;
 
@@ -33,8 +35,25 @@ use crate::{
 pub trait Surface: Sync {
     /// A client's body, into the hub.
     fn read(&self, payload: &Payload) -> Result<Request, Malformed>;
+    /// Settles what of a request only a provider of this dialect can do, for a target that speaks
+    /// another one: said in words that every dialect has, refused, or left out and named.
+    fn elsewhere(
+        &self,
+        _ask: &mut Request,
+        _to: &Target,
+        _dropped: &mut Vec<String>,
+    ) -> Result<(), CannotAsk> {
+        Ok(())
+    }
     /// A whole answer, out of the hub.
     fn write(&self, reply: &Response) -> Bytes;
+    /// What writes a whole answer where that takes knowledge of the request; `None`: [`write`]
+    /// does it.
+    ///
+    /// [`write`]: Surface::write
+    fn writer(&self, _ask: &Request) -> Option<Box<dyn Write>> {
+        None
+    }
     /// A state machine that writes a stream.
     fn encoder(&self, ask: &Request) -> Box<dyn Encode>;
     /// A client's body whose tokens are to be counted, into the hub.
@@ -79,6 +98,12 @@ pub trait Upstream: Sync {
     }
 }
 
+/// Writes a whole answer to the request that it was made for.
+pub trait Write: Send {
+    /// The answer, out of the hub.
+    fn write(&self, reply: &Response) -> Bytes;
+}
+
 /// Bytes in, events out; any split of the bytes gives the same events.
 pub trait Decode: Send {
     /// A piece of the stream. An error event of the upstream comes back as `Err`.
@@ -103,6 +128,9 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
         Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
+        Dialect::Completions => &completions::Completions,
+        Dialect::Cohere => &cohere::Cohere,
         _ => return None,
     })
 }
@@ -116,6 +144,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Cohere => &cohere::Cohere,
         Dialect::Ollama => &ollama::Ollama,
         Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
         _ => return None,
     })
 }
@@ -125,6 +154,7 @@ pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
         Dialect::Anthropic => anthropic::refusal(why),
         Dialect::Gemini => gemini::refusal(why),
+        Dialect::Cohere => cohere::refusal(why),
         _ => openai::refusal(why),
     }
 }
@@ -150,6 +180,8 @@ pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
         Dialect::Anthropic => anthropic::broken(why, out),
         Dialect::Gemini => gemini::broken(why, out),
+        Dialect::Responses => responses::broken(why, out),
+        Dialect::Cohere => cohere::broken(why, out),
         _ => openai::broken(why, out),
     }
 }

@@ -8,6 +8,19 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
+fn thoughts_among_mistrals_parts_are_thoughts() {
+    let body = br#"{"id":"1","model":"magistral","choices":[{"index":0,"finish_reason":"stop",
+        "message":{"role":"assistant","content":[{"type":"thinking","thinking":[
+            {"type":"text","text":"Hm, "},{"type":"text","text":"so."}]},
+            {"type":"text","text":"Yes."}]}}]}"#;
+    let reply = upstream(Dialect::Openai).unwrap().read(body).unwrap();
+    let said = surface(Dialect::Anthropic).unwrap().write(&reply);
+    let said = String::from_utf8(said.to_vec()).unwrap();
+    assert!(said.contains(r#"{"type":"thinking","thinking":"Hm, so.""#), "{said}");
+    assert!(said.contains(r#"{"type":"text","text":"Yes."}"#), "{said}");
+}
+
+#[test]
 fn refusals_in_both_spellings() {
     let why = Refusal::new(RefusalKind::UnknownModel, "no model `x`").param("model");
     assert_eq!(

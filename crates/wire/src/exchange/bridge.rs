@@ -9,10 +9,10 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head};
 use crate::{
     Dialect, Operation,
-    dialect::{self, Decode, Encode, Surface, Upstream, fault::says_something},
+    dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
     fault::{Fault, FaultKind},
     op::chat::{Delta, Event, Part, Reason, Response},
     refusal::Refusal,
@@ -35,6 +35,8 @@ pub struct Bridge {
     /// The model's name as the client is to see it.
     shown_model: Box<str>,
     stream: Option<Stream>,
+    /// Writes a whole answer, where that takes knowledge of the request.
+    writer: Option<Box<dyn Write>>,
     begun: bool,
     done: bool,
     finish: Option<Reason>,
@@ -101,6 +103,7 @@ impl Bridge {
             upstream,
             shown_model: shown_model.into(),
             stream: None,
+            writer: None,
             begun: false,
             done: false,
             finish: None,
@@ -189,21 +192,32 @@ impl Bridge {
 
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
-        let (surface, upstream) = (self.client()?, self.provider()?);
+        let surface = self.client()?;
+        let upstream = self.provider().map_err(|_| Unsupported {
+            param: "messages".to_owned(),
+            model: to.model.to_string(),
+            why: format!("it is asked in {} alone", self.upstream.name()),
+        })?;
         let mut ask = surface.read(payload)?;
         if self.upstream == Dialect::Bedrock {
             ask.extra.extend(head::betas(&payload.headers));
         }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
+        let encoder = ask.stream.then(|| surface.encoder(&ask));
+        self.writer = if ask.stream { None } else { surface.writer(&ask) };
+        if self.surface != self.upstream {
+            surface.elsewhere(&mut ask, to, &mut self.dropped)?;
+            dialect::responses::unseal_for(self.upstream, &mut ask);
+        }
         let body = upstream.write(&ask, to, &mut self.dropped)?;
         self.received_s = (payload.received_s > 0).then_some(payload.received_s);
         self.prompt_bytes = payload.body.len() as u64;
         self.name = name_of(payload);
-        if ask.stream {
+        if let Some(encoder) = encoder {
             self.stream = Some(Stream {
                 decoder: upstream.decoder(),
-                encoder: surface.encoder(&ask),
+                encoder,
                 head: Vec::new(),
                 events: Vec::new(),
                 ended: false,
@@ -227,7 +241,10 @@ impl Exchange for Bridge {
         self.finish = first.and_then(|choice| choice.finish.as_ref()).map(|f| f.reason);
         self.usage = reply.usage;
         reply.usage = Some(self.usage());
-        Ok(self.client()?.write(&reply))
+        Ok(match &self.writer {
+            Some(writer) => writer.write(&reply),
+            None => self.client()?.write(&reply),
+        })
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

@@ -81,7 +81,7 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "usageMetadata.candidatesTokensDetails",
-        why: "of the kinds of tokens only audio has a price of its own",
+        why: "of the kinds of tokens text is what is left",
     },
     Loss {
         dialect: Dialect::Gemini,
@@ -93,7 +93,7 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Reply,
         path: "usageMetadata.promptTokensDetails",
-        why: "of the kinds of tokens only audio has a price of its own",
+        why: "of the kinds of tokens text is what is left",
     },
     Loss {
         dialect: Dialect::Gemini,
@@ -286,5 +286,41 @@ pub const LOSSES: &[Loss] = &[
         side: Side::Stream,
         path: "usage.completion_tokens_details.rejected_prediction_tokens",
         why: "part of the total; nothing is priced by it",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Request,
+        path: "input.*.content",
+        why: "what was said beside thoughts and calls is written as parts",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Stream,
+        path: "deltas",
+        why: "what a provider says only at an item's end is sent as its delta, too",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Stream,
+        path: "deltas.response_reasoning_summary_text_delta.0_null",
+        why: "a thought is one text: the parts of a summary are joined",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Stream,
+        path: "response.output.*.content.*.logprobs",
+        why: "an empty list where the provider leaves it out",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Stream,
+        path: "response.output.*.id",
+        why: "an item of a stream is known by its place; its id is made anew",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Stream,
+        path: "response.output.*.summary",
+        why: "a thought is one text: the parts of a summary are joined",
     },
 ];

@@ -11,6 +11,7 @@ mod head;
 pub mod listed;
 pub mod losses;
 pub mod relay;
+pub mod seal;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -68,7 +69,7 @@ impl Malformed {
 
 /// A target cannot do what a parameter asks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{param}` is not supported by {model}: {why}; set `drop_params: true` to send without it")]
+#[error("`{param}` is not supported by {model}: {why}{}", self.way_out())]
 pub struct Unsupported {
     /// The parameter, as the client spelled it.
     pub param: String,
@@ -76,6 +77,17 @@ pub struct Unsupported {
     pub model: String,
     /// Why, in a few words.
     pub why: String,
+}
+
+impl Unsupported {
+    /// What the provider would have to remember is part of the question: without it, it is another
+    /// one.
+    fn way_out(&self) -> &'static str {
+        match self.param.as_str() {
+            "previous_response_id" | "conversation" | "prompt" => "",
+            _ => "; set `drop_params: true` to send without it",
+        }
+    }
 }
 
 /// Why a request cannot be put to a target.

@@ -12,6 +12,7 @@
 mod ear;
 pub(crate) mod edit;
 mod facts;
+mod stamp;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -48,7 +49,14 @@ pub struct Relay {
 impl Relay {
     /// Whether there is a relay for this dialect: elsewhere a bridge goes between equals, too.
     pub const fn serves(dialect: Dialect) -> bool {
-        matches!(dialect, Dialect::Openai | Dialect::Anthropic | Dialect::Gemini)
+        matches!(
+            dialect,
+            Dialect::Openai
+                | Dialect::Anthropic
+                | Dialect::Completions
+                | Dialect::Responses
+                | Dialect::Gemini
+        )
     }
 
     /// `shown_model` is the model name that the client is to see.
@@ -100,6 +108,11 @@ impl Relay {
                     ear::write_event(event, &spliced(&data, span, stamp), out);
                     sent = at;
                 }
+                Ok(Verdict::Replace(with)) => {
+                    out.extend_from_slice(between(sent, start));
+                    out.extend_from_slice(&with);
+                    sent = at;
+                }
                 Err(fault) => {
                     out.extend_from_slice(between(sent, start));
                     return Err(*fault);
@@ -133,13 +146,17 @@ impl Exchange for Relay {
         if self.operation != Operation::CountTokens {
             edits.defaults(to);
         }
-        if streamed && self.dialect == Dialect::Openai {
+        if streamed && matches!(self.dialect, Dialect::Openai | Dialect::Completions) {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
+        }
+        if self.dialect == Dialect::Responses {
+            self.ear.stamp.ask(&mut edits, payload, to)?;
         }
         edits.patches(to);
         self.ear.prompt_bytes = payload.body.len() as u64;
         if *self.shown_model != *to.model {
             self.stamp = Some(serde_json::to_vec(&*self.shown_model).unwrap_or_default().into());
+            self.ear.stamp.model.clone_from(&self.stamp);
         }
         Ok(Call { path, headers, body: edits.finish() })
     }
@@ -159,6 +176,7 @@ impl Exchange for Relay {
             }
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
             (Operation::Chat, Dialect::Gemini) => ("candidates", facts.content.is_some()),
+            (Operation::Chat, Dialect::Responses) => ("output", facts.content.is_some()),
             (Operation::Chat, _) => ("choices", facts.content.is_some()),
             (Operation::Embeddings, _) => ("data", facts.data),
         };
@@ -166,6 +184,9 @@ impl Exchange for Relay {
             return Err(Malformed::at(field, format!("the upstream's answer has no `{field}`")));
         }
         self.ear.whole(&facts, &body, self.operation);
+        if self.dialect == Dialect::Responses {
+            return Ok(self.ear.stamp.stamped(&facts, &body).unwrap_or(body));
+        }
         Ok(match (&self.stamp, facts.model) {
             (Some(stamp), Some(span)) => spliced(&body, span, stamp),
             (Some(_) | None, _) => body,
@@ -207,7 +228,7 @@ impl Exchange for Relay {
                 b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
             }
             // The reason why it ended was all.
-            Dialect::Gemini => b"",
+            Dialect::Gemini | Dialect::Responses => b"",
             _ => b"data: [DONE]\n\n",
         });
         Ok(())

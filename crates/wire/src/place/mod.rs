@@ -7,7 +7,7 @@
 mod fill;
 mod sign_in;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 pub use self::{fill::with_model, sign_in::SignIn};
 use crate::{
     Auth, Dialect, Login, Operation, Provider, Secret,
+    login::Aws,
     provider::{Frames, Patch},
 };
 
@@ -80,6 +81,8 @@ pub struct Family {
     pub vars: BTreeMap<String, Vec<String>>,
     /// The model's name at the provider: `$1` is what the first `*` stands for.
     pub model: Option<String>,
+    /// Variables that the model's name sets, such as a region: `$1` as above.
+    pub set: BTreeMap<String, String>,
     /// In the place of the provider's own; `paths` then count only if they are given, too.
     pub speaks: Option<BTreeMap<Dialect, String>>,
     /// In the place of the provider's own.
@@ -153,6 +156,8 @@ pub struct Site {
     provider: Arc<Provider>,
     values: BTreeMap<String, String>,
     root: String,
+    /// Whether the entry or the environment says where it is.
+    given: bool,
     /// What it knows us by.
     pub known: Known,
 }
@@ -166,6 +171,8 @@ pub struct Settled {
     pub model: String,
     /// The base URL, without a dialect's prefix and a slash at the end.
     pub base: String,
+    /// What is done for every call.
+    pub login: Option<Arc<Login>>,
 }
 
 impl Provider {
@@ -202,7 +209,8 @@ pub fn prepare(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut site = Site { provider: provider.clone(), values, root: String::new(), known };
+    let given = base.is_some();
+    let mut site = Site { provider: provider.clone(), values, root: String::new(), given, known };
     site.root = site.root(base).map_err(|problem| vec![problem])?;
     site.known.login = site.known.login.take().map(|login| at_origin(login, &site.root));
     Ok(site)
@@ -301,8 +309,12 @@ impl Site {
         let mut provider = Provider::clone(&self.provider);
         let mut name = model.to_owned();
         let mut needs: &[String] = &[];
+        let mut set = BTreeMap::new();
         for family in &self.provider.families {
             let Some(captures) = self.belongs(family, &name, known_as) else { continue };
+            for (name, template) in &family.set {
+                set.insert(name.clone(), fill::captured(template, &captures));
+            }
             if let Some(template) = &family.model {
                 name = fill::captured(template, &captures);
             }
@@ -318,27 +330,55 @@ impl Site {
             provider.ops = family.ops.clone().unwrap_or(provider.ops);
             provider.patch.extend(family.patch.iter().cloned());
         }
+        let site = self.with(set).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
-        if !needs.is_empty() && !needs.iter().any(|name| self.values.contains_key(name)) {
-            problems.push(self.needs_one(needs));
+        if !needs.is_empty() && !needs.iter().any(|name| site.values.contains_key(name)) {
+            problems.push(site.needs_one(needs));
         }
-        self.fill_paths(&mut provider, &mut problems);
-        self.fill_patches(&mut provider, &mut problems);
+        site.fill_paths(&mut provider, &mut problems);
+        site.fill_patches(&mut provider, &mut problems);
         if name.is_empty() {
             problems.push(Problem {
                 param: "model".to_owned(),
                 message: "this names no model".to_owned(),
-                help: format!("write `{}/<model>`", self.provider.name),
+                help: format!("write `{}/<model>`", site.provider.name),
             });
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let base = fill::without_overlap(&self.root, &provider);
-        provider.auth = self.known.auth.unwrap_or(provider.auth);
+        let base = fill::without_overlap(&site.root, &provider);
+        provider.auth = site.known.auth.unwrap_or(provider.auth);
         provider.site = Some(Arc::new(self.clone()));
         provider.url.clone_from(&base);
-        Ok(Settled { provider, model: name, base })
+        let login = site.known.login.clone();
+        Ok(Settled { provider, model: name, base, login })
+    }
+
+    /// The same with other values of some variables, and of all that is made from them.
+    fn with(&self, set: BTreeMap<String, String>) -> Result<Cow<'_, Site>, Problem> {
+        if set.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut site = self.clone();
+        let vars = &self.provider.vars;
+        let is_made = |name: &String| vars.get(name).is_some_and(|var| var.from.is_some());
+        let mut made = self.values.clone();
+        made.retain(|name, _| !is_made(name));
+        fill::derive(vars, &mut made);
+        site.values.retain(|name, value| !is_made(name) || made.get(name) != Some(value));
+        if let (Some(region), Some(Login::Aws(aws))) =
+            (set.get("region"), site.known.login.as_deref())
+        {
+            let aws = Aws { region: region.clone(), ..Aws::clone(aws) };
+            site.known.login = Some(Arc::new(Login::Aws(Box::new(aws))));
+        }
+        site.values.extend(set);
+        fill::derive(vars, &mut site.values);
+        if !site.given {
+            site.root = site.root(None)?;
+        }
+        Ok(Cow::Owned(site))
     }
 
     fn belongs(&self, family: &Family, model: &str, known_as: Option<&str>) -> Option<Vec<String>> {

@@ -34,12 +34,12 @@ pub enum SignIn {
 pub(super) const ORIGIN: &str = "{origin}";
 
 const ENTRA_AUTHORITY: &str = "https://login.microsoftonline.com";
+const AWS_CONTAINER: &str = "http://169.254.170.2";
+const AWS_METADATA: &str = "http://169.254.169.254";
 const AZURE_METADATA: &str = "http://169.254.169.254";
 const GOOGLE_METADATA: &str = "http://metadata.google.internal";
 const GOOGLE_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const AWS_REGION: &str = "us-west-2";
-const AWS_METADATA: &str = "http://169.254.169.254";
-const AWS_CONTAINER: &str = "http://169.254.170.2";
 const IBM_TOKEN_URL: &str = "https://iam.cloud.ibm.com/identity/token";
 
 /// Finds out. An error where nothing is given and the provider needs something.

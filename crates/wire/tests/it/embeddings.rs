@@ -1,5 +1,5 @@
 //! `fixtures/embeddings/<case>/request.<surface>.json · upstream.<who>.json`: a snapshot for each
-//! case and each upstream, and nothing panics whatever comes.
+//! case, surface and upstream, and nothing panics whatever comes.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -43,7 +43,11 @@ fn file(case: &str, name: &str) -> Option<Bytes> {
 }
 
 fn payload(body: Bytes) -> Payload {
-    let peek = peek(Dialect::Openai, Operation::Embeddings, &body).unwrap();
+    payload_of(Dialect::Openai, body)
+}
+
+fn payload_of(surface: Dialect, body: Bytes) -> Payload {
+    let peek = peek(surface, Operation::Embeddings, &body).unwrap();
     Payload { body, peek, headers: Vec::new(), received_s: 0 }
 }
 
@@ -52,7 +56,11 @@ fn to(dialect: Dialect, model: &str) -> Target {
 }
 
 fn asked(to: &Target) -> Box<dyn Exchange> {
-    exchange(Operation::Embeddings, Dialect::Openai, to, SHOWN)
+    asked_by(Dialect::Openai, to)
+}
+
+fn asked_by(surface: Dialect, to: &Target) -> Box<dyn Exchange> {
+    exchange(Operation::Embeddings, surface, to, SHOWN)
 }
 
 fn pretty(json: &[u8]) -> String {
@@ -60,11 +68,12 @@ fn pretty(json: &[u8]) -> String {
     serde_json::to_string_pretty(&value).unwrap()
 }
 
-fn snapshot(case: &str, who: &str, dialect: Dialect, model: &str) -> String {
+fn snapshot(case: &str, surface: Dialect, who: &str, dialect: Dialect, model: &str) -> String {
     let mut out = String::new();
-    let request = payload(file(case, "request.openai.json").unwrap());
+    let Some(request) = file(case, &format!("request.{}.json", surface.name())) else { return out };
+    let request = payload_of(surface, request);
     let to = to(dialect, model);
-    let mut exchange = asked(&to);
+    let mut exchange = asked_by(surface, &to);
     let mut called = exchange.call(&request, &to);
     if let Err(CannotAsk::Unsupported(why)) = &called {
         writeln!(out, "== refused\n{why}").unwrap();
@@ -90,9 +99,14 @@ fn snapshot(case: &str, who: &str, dialect: Dialect, model: &str) -> String {
 #[test]
 fn every_case_at_every_upstream() {
     for case in cases() {
-        for (who, dialect, model) in WHO {
-            let text = snapshot(&case, who, *dialect, model);
-            insta::assert_snapshot!(format!("embeddings_{case}@{who}"), text);
+        for surface in [Dialect::Openai, Dialect::Cohere] {
+            for (who, dialect, model) in WHO {
+                let text = snapshot(&case, surface, who, *dialect, model);
+                if !text.is_empty() {
+                    let name = format!("embeddings_{case}@{}-{who}", surface.name());
+                    insta::assert_snapshot!(name, text);
+                }
+            }
         }
     }
 }
@@ -128,17 +142,17 @@ fn wrong_inputs_are_refused_by_name() {
     }
 }
 
-fn pass(request: Vec<u8>, answer: Vec<u8>) {
+fn pass(surface: Dialect, request: Vec<u8>, answer: &[u8]) {
     let request = Bytes::from(request);
-    let Ok(peek) = peek(Dialect::Openai, Operation::Embeddings, &request) else { return };
+    let Ok(peek) = peek(surface, Operation::Embeddings, &request) else { return };
     let request = Payload { body: request, peek, headers: Vec::new(), received_s: 0 };
     for (_, dialect, model) in WHO {
         let to = dropping(to(*dialect, model));
-        let mut exchange = asked(&to);
+        let mut exchange = asked_by(surface, &to);
         if let Ok(call) = exchange.call(&request, &to) {
             serde_json::from_slice::<serde::de::IgnoredAny>(&concat(&call.body)).unwrap();
         }
-        if let Ok(reply) = exchange.reply(answer.clone().into()) {
+        if let Ok(reply) = exchange.reply(Bytes::copy_from_slice(answer)) {
             std::str::from_utf8(&reply).unwrap();
         }
         let _ = exchange.usage();
@@ -169,11 +183,13 @@ fn damaged(which: &'static str) -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn damaged_requests_and_answers(request in damaged("request"), answer in damaged("upstream")) {
-        pass(request, answer);
+        for surface in [Dialect::Openai, Dialect::Cohere] {
+            pass(surface, request.clone(), &answer);
+        }
     }
 
     #[test]
     fn any_bytes_as_an_answer(answer in prop::collection::vec(any::<u8>(), 0..256)) {
-        pass(br#"{"model":"m","input":"x"}"#.to_vec(), answer);
+        pass(Dialect::Openai, br#"{"model":"m","input":"x"}"#.to_vec(), &answer);
     }
 }

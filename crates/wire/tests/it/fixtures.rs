@@ -25,6 +25,8 @@ pub(crate) fn upstreams() -> impl Iterator<Item = Dialect> + Clone {
 pub(crate) fn plain(surface: Dialect, stream: bool) -> Payload {
     let body = match surface {
         Dialect::Gemini => r#"{"contents":[{"parts":[{"text":"x"}]}]}"#.to_owned(),
+        Dialect::Responses => format!(r#"{{"model":"m","stream":{stream},"input":"x"}}"#),
+        Dialect::Completions => format!(r#"{{"model":"m","stream":{stream},"prompt":"x"}}"#),
         _ => format!(
             r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
         ),

@@ -23,6 +23,10 @@ fn call(case: &Case, surface: Dialect, upstream: Dialect, out: &mut String) {
         writeln!(out, "== refused\n{why}").unwrap();
         called = exchange.call(&payload, &dropping(target(upstream)));
     }
+    if let Err(CannotAsk::Unsupported(why)) = &called {
+        writeln!(out, "== refused all the same\n{why}").unwrap();
+        return;
+    }
     let called = called.unwrap();
     writeln!(out, "== call {}\n{}", called.path, pretty(&concat(&called.body))).unwrap();
     if !exchange.dropped().is_empty() {

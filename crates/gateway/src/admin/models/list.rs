@@ -1,4 +1,4 @@
-//! `/v1/models` as OpenAI, OpenRouter and Anthropic spell it.
+//! `/v1/models` as OpenAI, OpenRouter and Anthropic spell it, and `/v1beta/models` as Google does.
 //!
 //! A wildcard such as `openai/*` is spelled out into the models that the catalogue has of it, in
 //! rows of a hundred bytes; what a model can do and costs is told on request (`details=true`), and
@@ -23,6 +23,9 @@ use crate::{
 const MAX_ROWS: usize = 1_000;
 /// Rows of an answer in Anthropic's spelling whose request names no number.
 const ANTHROPIC_ROWS: usize = 20;
+
+/// The same in Google's.
+const GEMINI_ROWS: usize = 50;
 
 /// What a list is asked for with.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +55,8 @@ pub enum Form {
     Openai,
     /// Anthropic's pages. <https://platform.claude.com/docs/en/api/models/list>
     Anthropic,
+    /// Google's pages. <https://ai.google.dev/api/models#method:-models.list>
+    Gemini,
 }
 
 /// `GET /v1/models`: the names that the caller may use.
@@ -79,6 +84,15 @@ pub fn list(gw: &Gateway, caller: &Caller, query: &ListQuery, form: Form) -> Val
                 "last_id": page.last().map(|listed| &listed.id),
             })
         }
+        Form::Gemini => {
+            let models: Vec<Value> = page.iter().map(gemini).collect();
+            let next = page.last().filter(|_| has_more).map(|listed| &listed.id);
+            let mut answer = json!({ "models": models });
+            if let (Some(next), Some(fields)) = (next, answer.as_object_mut()) {
+                fields.insert("nextPageToken".to_owned(), json!(next));
+            }
+            answer
+        }
     }
 }
 
@@ -96,6 +110,7 @@ pub fn one(
     Ok(match form {
         Form::Openai => Rows { snapshot: &snapshot, query, params: HashMap::new() }.openai(&found),
         Form::Anthropic => anthropic(&found),
+        Form::Gemini => gemini(&found),
     })
 }
 
@@ -104,6 +119,7 @@ fn page<'a>(names: &'a [Listed], query: &ListQuery, form: Form) -> (&'a [Listed]
     let usual = match form {
         Form::Openai => MAX_ROWS,
         Form::Anthropic => ANTHROPIC_ROWS,
+        Form::Gemini => GEMINI_ROWS,
     };
     let limit = query.limit.unwrap_or(usual).clamp(1, MAX_ROWS);
     let place = |id: &String| names.iter().position(|listed| listed.id == *id);
@@ -180,6 +196,28 @@ impl Rows<'_> {
         let list = lists.get(model).or_else(|| lists.get("*"));
         list.into_iter().flatten().map(ToString::to_string).collect()
     }
+}
+
+/// What Google's clients may ask of any model here.
+const METHODS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTokens"];
+
+fn gemini(listed: &Listed) -> Value {
+    let card = listed.card.as_deref();
+    let mut row = json!({
+        "name": format!("models/{}", listed.id),
+        "displayName": listed.id,
+        "supportedGenerationMethods": METHODS,
+    });
+    let limits = [
+        ("inputTokenLimit", card.and_then(|card| card.max_input)),
+        ("outputTokenLimit", card.and_then(|card| card.max_output)),
+    ];
+    for (name, tokens) in limits {
+        if let (Some(tokens), Some(fields)) = (tokens, row.as_object_mut()) {
+            fields.insert(name.to_owned(), json!(tokens));
+        }
+    }
+    row
 }
 
 fn anthropic(listed: &Listed) -> Value {

@@ -61,23 +61,6 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
     Ok(Block { part, cache: cache(&mut fields)?, extra: fields.rest() })
 }
 
-/// JSON without white space between its tokens: arguments travel as a string elsewhere.
-pub(in crate::dialect) fn compact(json: &str) -> String {
-    let (mut in_string, mut escaped) = (false, false);
-    json.chars()
-        .filter(|character| {
-            let inside = in_string;
-            match character {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => in_string = !in_string,
-                _ => {}
-            }
-            inside || !character.is_ascii_whitespace()
-        })
-        .collect()
-}
-
 fn tool_result(fields: &mut Fields<'_, '_>) -> Result<ToolResult, Malformed> {
     let up = fields.at();
     let id = fields.need_text("tool_use_id")?;
@@ -206,16 +189,6 @@ fn write_call(o: &mut Object<'_>, call: &ToolCall, native: bool) {
         // What a model wrote badly is still shown to whoever is to run the tool.
         None => o.object("input", |o| o.text("invalid_json", &call.arguments)),
     }
-}
-
-/// Arguments as the JSON object that Anthropic wants.
-pub(in crate::dialect) fn input_of(arguments: &str) -> Option<&str> {
-    let text = arguments.trim();
-    if text.is_empty() {
-        return Some("{}");
-    }
-    let object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
-    object.then_some(text)
 }
 
 fn write_result(o: &mut Object<'_>, result: &ToolResult, native: bool) {

@@ -114,17 +114,19 @@ fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, Ca
     Ok(Some(Thinking::Enabled { budget }))
 }
 
-/// Whether the conversation ends in tool results whose call has no signed thought before it:
-/// Anthropic refuses to go on thinking then.
+/// Whether the conversation ends in tool results and the turn that they belong to did not begin
+/// with a signed thought: Anthropic refuses to go on thinking then.
 pub(in crate::dialect) fn calls_without_thoughts(messages: &[Message]) -> bool {
     let answers = messages.last().is_some_and(|message| message.role == Role::Tool);
-    let Some(last) = messages.iter().rfind(|message| message.role == Role::Assistant) else {
+    let turn = messages.iter().rev();
+    let turn = turn.take_while(|it| matches!(it.role, Role::Assistant | Role::Tool));
+    let Some(first) = turn.filter(|message| message.role == Role::Assistant).last() else {
         return false;
     };
     let thought = |part: &Part| {
         matches!(part, Part::Thinking { signature: Some(_), .. } | Part::RedactedThinking(_))
     };
-    answers && !last.blocks.iter().any(|block| thought(&block.part))
+    answers && !first.blocks.iter().any(|block| thought(&block.part))
 }
 
 /// The client's limit, or the model's own. It must be over the thinking budget.
@@ -368,6 +370,8 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             body.raw(name, raw);
         } else if OPENAI_HINTS.contains(&&**name) {
             sieve.hint(name);
+        } else if ask.surface == Dialect::Cohere {
+            sieve.refuse(name, "only cohere has this parameter")?;
         } else if OPENAI_ONLY.contains(&&**name) {
             sieve.refuse(name, "only openai has this parameter")?;
         } else if body.has(name) {

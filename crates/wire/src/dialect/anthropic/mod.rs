@@ -20,7 +20,6 @@ use crate::{
     target::Target,
 };
 
-pub(super) use block::{compact, input_of};
 pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
 

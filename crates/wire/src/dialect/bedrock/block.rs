@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        anthropic::input_of,
+        json::object_of,
         json::{List, Object},
     },
     matrix::Dialect,
@@ -192,7 +192,7 @@ fn reasoning(list: &mut List<'_>, fill: impl FnOnce(&mut Object<'_>)) {
 fn write_call(o: &mut Object<'_>, call: &ToolCall) {
     write_id(o, &call.id);
     o.text("name", &call.name);
-    match input_of(&call.arguments) {
+    match object_of(&call.arguments) {
         Some(input) => o.raw("input", input),
         // What a model wrote badly is still shown to it.
         None => o.object("input", |o| o.text("invalid_json", &call.arguments)),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        anthropic::input_of,
+        json::object_of,
         json::{self, List},
         sieve::Sieve,
     },
@@ -221,7 +221,7 @@ fn check(block: &Block, at: &str, family: Family, sieve: &mut Sieve<'_>) -> Resu
         Part::Other { .. } | Part::OtherCall { .. } if guarded(&block.part).is_none() => {
             sieve.refuse(at, "bedrock has no such kind of content")?;
         }
-        Part::ToolCall(call) if input_of(&call.arguments).is_none() => {
+        Part::ToolCall(call) if object_of(&call.arguments).is_none() => {
             sieve.refuse(at, "the arguments of this tool call are not a JSON object")?;
         }
         Part::ToolResult(result) => {

@@ -48,3 +48,6 @@ impl Upstream for Bedrock {
         Box::new(decode::Decoder::default())
     }
 }
+
+#[cfg(test)]
+mod tests;

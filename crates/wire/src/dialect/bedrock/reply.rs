@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     dialect::{
-        anthropic::compact,
         fields::{At, Fields},
+        json::compact,
     },
     exchange::Malformed,
     matrix::Dialect,

@@ -114,9 +114,11 @@ fn sampling(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(),
 fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let native = ask.surface == Dialect::Cohere;
     let mut functions = Vec::new();
+    let mut others = Vec::new();
     for (index, tool) in ask.tools.iter().enumerate() {
         match tool {
             Tool::Function(function) => functions.push(function),
+            Tool::Other { dialect: Dialect::Cohere, raw, .. } => others.push(raw),
             Tool::Other { kind, .. } => {
                 let why = format!("cohere has no tools of type `{kind}`");
                 sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -133,9 +135,12 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
             }
         }
     }
-    if !functions.is_empty() {
+    if !functions.is_empty() || !others.is_empty() {
         body.put("tools", |out| {
-            json::list(out, |list| functions.iter().for_each(|f| write_tool(list, f)));
+            json::list(out, |list| {
+                functions.iter().for_each(|f| write_tool(list, f));
+                others.iter().for_each(|raw| list.raw(raw.get()));
+            });
         });
     }
     strict(&functions, sieve, body)?;
@@ -201,6 +206,10 @@ fn write_tool(list: &mut json::List<'_>, function: &Function) {
 }
 
 fn format(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
+    if let Some(Format::Other { dialect: Dialect::Cohere, raw }) = &ask.format {
+        body.raw("response_format", raw);
+        return Ok(());
+    }
     let mut write = |kind: &str, schema: Option<&RawValue>| {
         body.put("response_format", |out| {
             json::object(out, |o| {

@@ -1,4 +1,4 @@
-//! Citations and log probabilities, in OpenAI's form.
+//! Citations and log probabilities, into OpenAI's form and out of it.
 //! <https://docs.cohere.com/docs/rag-citations>
 
 use bytes::BytesMut;
@@ -109,4 +109,112 @@ fn logprob(o: &mut Object<'_>, item: &LogprobItem) {
     }
     o.null("bytes");
     o.list("top_logprobs", |_| {});
+}
+
+/// A place in the text and where it comes from.
+pub(super) struct Cited {
+    start: u64,
+    end: u64,
+    text: String,
+    title: String,
+    url: String,
+}
+
+impl Cited {
+    pub(super) fn write(&self, o: &mut Object<'_>) {
+        o.integer("start", self.start);
+        o.integer("end", self.end);
+        o.text("text", &self.text);
+        o.list("sources", |list| {
+            list.object(|o| {
+                o.text("type", "document");
+                o.text("id", if self.url.is_empty() { &self.title } else { &self.url });
+                o.object("document", |o| {
+                    o.text("title", &self.title);
+                    o.text("url", &self.url);
+                });
+            });
+        });
+        o.text("type", "TEXT_CONTENT");
+    }
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    #[serde(default)]
+    url_citation: Option<UrlCitation>,
+}
+
+#[derive(Deserialize)]
+struct UrlCitation {
+    #[serde(default)]
+    start_index: u64,
+    #[serde(default)]
+    end_index: u64,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    url: Option<String>,
+}
+
+/// Most characters that a citation quotes.
+const MAX_QUOTE: usize = 4_096;
+
+/// Annotations as citations of `text`.
+pub(super) fn citations(annotations: &str, text: &str) -> Vec<Cited> {
+    let annotations: Vec<Annotation> = serde_json::from_str(annotations).unwrap_or_default();
+    let text: Vec<char> = text.chars().collect();
+    let cited = annotations.into_iter().filter_map(|annotation| annotation.url_citation);
+    cited
+        .take(MAX_BLOCKS)
+        .map(|one| {
+            let place = |index: u64| usize::try_from(index).unwrap_or(usize::MAX);
+            let (start, end) = (place(one.start_index), place(one.end_index));
+            let quote = text.get(start..end.min(text.len())).unwrap_or_default();
+            Cited {
+                start: one.start_index,
+                end: one.end_index,
+                text: quote.iter().take(MAX_QUOTE).collect(),
+                title: one.title.unwrap_or_default(),
+                url: one.url.unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// A token and its log probability.
+pub(super) struct Token {
+    text: String,
+    logprob: Option<Number>,
+}
+
+impl Token {
+    pub(super) fn write(&self, o: &mut Object<'_>) {
+        o.text("text", &self.text);
+        o.list("token_ids", |_| {});
+        o.list("logprobs", |list| {
+            if let Some(number) = &self.logprob {
+                list.raw(&number.to_string());
+            }
+        });
+    }
+}
+
+/// The entries of OpenAI's `logprobs`.
+pub(super) fn logprob_items(logprobs: &str) -> Vec<Token> {
+    #[derive(Default, Deserialize)]
+    struct Logprobs {
+        #[serde(default)]
+        content: Option<Vec<Entry>>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        token: String,
+        #[serde(default)]
+        logprob: Option<Number>,
+    }
+    let logprobs: Logprobs = serde_json::from_str(logprobs).unwrap_or_default();
+    let entries = logprobs.content.unwrap_or_default().into_iter().take(MAX_BLOCKS);
+    entries.map(|entry| Token { text: entry.token, logprob: entry.logprob }).collect()
 }

@@ -1,18 +1,21 @@
-//! A whole answer.
+//! A whole answer, both ways.
 
+use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::cite;
+use super::{cite, message::write_call};
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
         figures::Figures,
+        json::{self, Object},
     },
     exchange::Malformed,
     matrix::Dialect,
     op::chat::{
         Block, Choice, Extra, Finish, MAX_BLOCKS, MAX_TOOL_CALLS, Part, Reason, Response, ToolCall,
     },
+    usage::Usage,
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -109,4 +112,121 @@ pub(super) fn finish_of(word: &str) -> Option<Finish> {
         word => Reason::read(word),
     };
     Some(Finish { reason, stop_sequence: None })
+}
+
+/// Cohere's word. OpenAI says `stop` for a call of a tool that the client chose.
+pub(super) fn finish_word(finish: &Finish, called: bool) -> &'static str {
+    match finish.reason {
+        Reason::Stop if called => "TOOL_CALL",
+        Reason::Stop if finish.stop_sequence.is_some() => "STOP_SEQUENCE",
+        Reason::Stop => "COMPLETE",
+        Reason::Length => "MAX_TOKENS",
+        Reason::ToolCalls => "TOOL_CALL",
+        Reason::ContentFilter => "ERROR",
+    }
+}
+
+/// Writes the members of `usage`.
+pub(super) fn write_usage(o: &mut Object<'_>, usage: &Usage) {
+    for name in ["billed_units", "tokens"] {
+        o.object(name, |o| {
+            o.integer("input_tokens", usage.input);
+            o.integer("output_tokens", usage.output);
+        });
+    }
+    o.integer("cached_tokens", usage.cache_read);
+}
+
+/// Cohere has one answer: the first.
+pub(super) fn write(reply: &Response) -> Bytes {
+    let native = reply.upstream == Dialect::Cohere;
+    let none = Choice::default();
+    let choice = reply.choices.first().unwrap_or(&none);
+    let called = choice.blocks.iter().any(|block| matches!(block.part, Part::ToolCall(_)));
+    let mut out = BytesMut::new();
+    json::object(&mut out, |o| {
+        o.text("id", &reply.id);
+        let finish = choice.finish.as_ref();
+        o.text("finish_reason", finish.map_or("COMPLETE", |finish| finish_word(finish, called)));
+        o.object("message", |o| write_message(o, choice, called, native));
+        o.object("usage", |o| write_usage(o, &reply.usage.unwrap_or_default()));
+        if let Some(raw) = member(&choice.extra, "logprobs") {
+            o.list("logprobs", |list| {
+                for item in cite::logprob_items(raw) {
+                    list.object(|o| item.write(o));
+                }
+            });
+        }
+        if native {
+            o.extra(&reply.extra);
+        }
+    });
+    out.freeze()
+}
+
+fn member<'a>(extra: &'a Extra, name: &str) -> Option<&'a str> {
+    extra.iter().find(|(other, _)| **other == *name).map(|(_, raw)| raw.get())
+}
+
+fn write_message(o: &mut Object<'_>, choice: &Choice, called: bool, native: bool) {
+    o.text("role", "assistant");
+    let said: String = choice.blocks.iter().filter_map(text_of).collect();
+    let thinks = choice.blocks.iter().any(|block| matches!(block.part, Part::Thinking { .. }));
+    if thinks || !called {
+        o.list("content", |list| {
+            for block in &choice.blocks {
+                match &block.part {
+                    Part::Thinking { text, .. } => list.object(|o| {
+                        o.text("type", "thinking");
+                        o.text("thinking", text);
+                    }),
+                    Part::Text(text) | Part::Refusal(text) if !called => list.object(|o| {
+                        o.text("type", "text");
+                        o.text("text", text);
+                    }),
+                    Part::Other { dialect: Dialect::Cohere, raw } => list.raw(raw.get()),
+                    // Cohere has no place for these.
+                    Part::Text(_) | Part::Refusal(_) | Part::RedactedThinking(_) => {}
+                    Part::Image { .. } | Part::Audio { .. } | Part::File { .. } => {}
+                    Part::ToolCall(_) | Part::ToolResult(_) => {}
+                    Part::Other { .. } | Part::OtherCall { .. } => {}
+                }
+            }
+        });
+    }
+    if called {
+        if !said.is_empty() {
+            o.text("tool_plan", &said);
+        }
+        o.list("tool_calls", |list| {
+            for block in &choice.blocks {
+                if let Part::ToolCall(call) = &block.part {
+                    list.object(|o| write_call(o, call));
+                }
+            }
+        });
+    }
+    if native {
+        for (name, raw) in choice.message_extra.iter().filter(|(name, _)| **name != *"annotations")
+        {
+            o.raw(name, raw.get());
+        }
+        return;
+    }
+    let annotations = member(&choice.message_extra, "annotations").unwrap_or("[]");
+    let citations = cite::citations(annotations, &said);
+    if !citations.is_empty() {
+        o.list("citations", |list| {
+            for citation in &citations {
+                list.object(|o| citation.write(o));
+            }
+        });
+    }
+}
+
+fn text_of(block: &Block) -> Option<&str> {
+    match &block.part {
+        Part::Text(text) | Part::Refusal(text) => Some(text),
+        _ => None,
+    }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Upstream, cohere, counted, rest, texts};
+use super::{Upstream, cohere, counted, no_task, rest, texts};
 use crate::{
     dialect::{body::Body, fields::At, json, sieve::Sieve},
     exchange::{CannotAsk, Malformed, Unsupported},
@@ -99,9 +99,7 @@ fn titan(
     let [text] = texts else {
         return Err(cannot(to, "input", "titan embeds one text a call"));
     };
-    if ask.task.is_some() {
-        sieve.refuse("input_type", "titan embeds all texts alike")?;
-    }
+    no_task(ask, "titan", sieve)?;
     let mut body = Body::default();
     body.text("inputText", text);
     if let Some(dimensions) = ask.dimensions {

@@ -1,18 +1,22 @@
 //! Cohere's `/v2/embed`. <https://docs.cohere.com/reference/embed>
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{Upstream, counted, floats, rest, texts};
+use super::{Surface, Upstream, counted, floats, rest, texts, vector};
 use crate::{
     dialect::{
         body::Body,
-        fields::{At, Fields, is_string},
+        fields::{At, Fields, is_string, string},
         json,
         sieve::Sieve,
     },
-    exchange::{CannotAsk, Malformed},
-    op::embeddings::{Encoding, MAX_INPUTS, Request, Response, Task, Vector},
+    exchange::{CannotAsk, Malformed, Payload},
+    matrix::Dialect,
+    op::{
+        chat::Form,
+        embeddings::{Encoding, Input, MAX_INPUTS, Request, Response, Task, Vector},
+    },
     target::Target,
 };
 
@@ -20,6 +24,79 @@ pub(super) struct Cohere;
 
 /// What the vectors are for must be said; this is what LiteLLM says where the client does not.
 const DEFAULT_TASK: &str = "search_document";
+
+impl Surface for Cohere {
+    fn read(&self, payload: &Payload) -> Result<Request, Malformed> {
+        let mut fields = Fields::of_body(&payload.body)?;
+        fields.leave_out(&payload.body, &payload.peek.ours);
+        let at = At::Field(&At::Body, "texts");
+        let texts = fields.list("texts", MAX_INPUTS)?.unwrap_or_default();
+        if texts.is_empty() {
+            return Err(at.wrong("a list of texts"));
+        }
+        let texts = texts.into_iter().enumerate();
+        let texts = texts.map(|(index, raw)| string(raw, &At::Item(&at, index)));
+        let types: Option<Vec<String>> = fields.get("embedding_types", "a list of types")?;
+        let types: Vec<&str> = types.iter().flatten().map(String::as_str).collect();
+        let encoding = match types.as_slice() {
+            [] | ["float"] => Encoding::Float,
+            ["base64"] => Encoding::Base64,
+            _ => return Err(fields.wrong("embedding_types", "`float` or `base64`")),
+        };
+        Ok(Request {
+            surface: Dialect::Cohere,
+            model: fields.need_text("model")?,
+            input: Input::Texts { texts: texts.collect::<Result<_, _>>()?, form: Form::List },
+            dimensions: fields.get("output_dimension", "a number of dimensions")?,
+            encoding: Some(encoding),
+            task: Some(Task::read(&fields.need_text("input_type")?)),
+            user: None,
+            extra: fields.rest(),
+        })
+    }
+
+    fn write(&self, ask: &Request, reply: &Response) -> Result<Bytes, Malformed> {
+        let encoding = ask.encoding.unwrap_or(Encoding::Float);
+        let mut out = BytesMut::new();
+        let mut done = Ok(());
+        json::object(&mut out, |o| {
+            o.text("id", "");
+            o.object("embeddings", |o| {
+                o.list(word(encoding), |list| {
+                    for one in &reply.vectors {
+                        let out = list.item();
+                        if let Err(why) = vector::write(out, one, encoding) {
+                            out.put_slice(b"null");
+                            done = Err(why);
+                        }
+                    }
+                });
+            });
+            if let Input::Texts { texts, .. } = &ask.input {
+                o.list("texts", |list| {
+                    for text in texts {
+                        json::string(list.item(), text);
+                    }
+                });
+            }
+            o.object("meta", |o| {
+                o.object("api_version", |o| o.text("version", "2"));
+                let usage = reply.usage.unwrap_or_default();
+                o.object("billed_units", |o| o.integer("input_tokens", usage.input));
+            });
+            o.text("response_type", "embeddings_by_type");
+        });
+        done.map(|()| out.freeze())
+    }
+}
+
+/// Cohere's name of an encoding.
+fn word(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Float => "float",
+        Encoding::Base64 => "base64",
+    }
+}
 
 impl Upstream for Cohere {
     fn write(
@@ -33,10 +110,7 @@ impl Upstream for Cohere {
         body.text("model", &to.model);
         write_texts(&mut body, texts(ask, to, "cohere")?);
         body.text("input_type", task(ask));
-        let kind = match ask.encoding {
-            Some(Encoding::Base64) => "base64",
-            Some(Encoding::Float) | None => "float",
-        };
+        let kind = word(ask.encoding.unwrap_or(Encoding::Float));
         body.put("embedding_types", |out| {
             json::list(out, |list| json::string(list.item(), kind));
         });

@@ -52,14 +52,15 @@ pub trait Upstream: Sync {
 pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     match dialect {
         Dialect::Openai => Some(&openai::Openai),
+        Dialect::Cohere => Some(&cohere::Cohere),
         _ => None,
     }
 }
 
-/// The provider's side of a dialect of embeddings, if we may speak it to providers. Those that
-/// speak OpenAI's are asked by a relay: there is no other surface yet.
+/// The provider's side of a dialect of embeddings, if we may speak it to providers.
 pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     Some(match dialect {
+        Dialect::Openai => &openai::Openai,
         Dialect::Cohere => &cohere::Cohere,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Ollama => &ollama::Ollama,
@@ -101,6 +102,17 @@ fn rest(
         } else {
             sieve.refuse(name, &format!("{whose} has no such parameter"))?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses what the vectors are for where a model embeds all texts alike. Cohere's clients must say
+/// it: of theirs it is only named.
+fn no_task(ask: &Request, whose: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    match (&ask.task, ask.surface) {
+        (None, _) => {}
+        (Some(_), Dialect::Cohere) => sieve.hint("input_type"),
+        (Some(_), _) => sieve.refuse("input_type", &format!("{whose} embeds all texts alike"))?,
     }
     Ok(())
 }

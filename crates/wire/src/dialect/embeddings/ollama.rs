@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Upstream, counted, floats, rest, texts};
+use super::{Upstream, counted, floats, no_task, rest, texts};
 use crate::{
     dialect::{body::Body, fault_inside, fields::At, json, sieve::Sieve},
     exchange::{CannotAsk, Malformed},
@@ -35,9 +35,7 @@ impl Upstream for Ollama {
         if let Some(dimensions) = ask.dimensions {
             body.integer("dimensions", dimensions);
         }
-        if ask.task.is_some() {
-            sieve.refuse("input_type", "ollama embeds all texts alike")?;
-        }
+        no_task(ask, "ollama", &mut sieve)?;
         let own = ["keep_alive", "options", "truncate"];
         rest(ask, &own, "ollama", &mut sieve, |name, raw| body.raw(name, raw))?;
         Ok(body.patched(to))

@@ -1,21 +1,26 @@
-//! OpenAI's `/embeddings`, the client's side.
+//! OpenAI's `/embeddings`.
 //! <https://platform.openai.com/docs/api-reference/embeddings>
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{Surface, vector};
+use super::{Surface, Upstream, counted, vector};
 use crate::{
     dialect::{
+        body::Body,
+        fault::says_something,
+        fault_inside,
         fields::{At, Fields, is_string, list, string},
         json,
+        sieve::Sieve,
     },
-    exchange::{Malformed, Payload},
+    exchange::{CannotAsk, Malformed, Payload},
     matrix::Dialect,
     op::{
         chat::{Extra, Form},
-        embeddings::{Encoding, Input, MAX_INPUTS, Request, Response, Task},
+        embeddings::{Encoding, Input, MAX_INPUTS, Request, Response, Task, Vector},
     },
+    target::Target,
 };
 
 pub(super) struct Openai;
@@ -72,6 +77,77 @@ impl Surface for Openai {
             });
         });
         done.map(|()| out.freeze())
+    }
+}
+
+impl Upstream for Openai {
+    fn write(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        let mut sieve = Sieve::new(to, dropped);
+        let mut body = Body::default();
+        body.text("model", &to.model);
+        match &ask.input {
+            Input::Texts { texts, form } => body.put("input", |out| {
+                if let (Form::Bare, [text]) = (form, texts.as_slice()) {
+                    json::string(out, text);
+                    return;
+                }
+                json::list(out, |list| {
+                    for text in texts {
+                        json::string(list.item(), text);
+                    }
+                });
+            }),
+            Input::Tokens { raw, .. } => body.raw("input", raw),
+        }
+        if let Some(dimensions) = ask.dimensions {
+            body.integer("dimensions", dimensions);
+        }
+        if ask.encoding == Some(Encoding::Base64) {
+            body.text("encoding_format", "base64");
+        }
+        super::no_task(ask, "openai", &mut sieve)?;
+        if let Some(user) = &ask.user {
+            body.text("user", user);
+        }
+        super::rest(ask, &[], "openai", &mut sieve, |_, _| {})?;
+        Ok(body.patched(to))
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
+        let mut fields = Fields::of_body(body)?;
+        if fields.take("error").is_some_and(|raw| says_something(raw.get().as_bytes())) {
+            let why = fault_inside(body).message;
+            return Err(Malformed::new(format!("the upstream answered an error: {why}")));
+        }
+        let at = At::Field(&At::Body, "data");
+        let data = fields.list("data", MAX_INPUTS)?.ok_or_else(|| at.wrong("a list"))?;
+        let mut vectors = Vec::with_capacity(data.len());
+        for (place, raw) in data.into_iter().enumerate() {
+            let mut one = Fields::of(raw, At::Item(&at, place))?;
+            let index = one.get::<usize>("index", "a number")?.unwrap_or(place);
+            let Some(raw) = one.take("embedding") else {
+                return Err(one.wrong("embedding", "a vector"));
+            };
+            let vector = match is_string(raw) {
+                true => Vector::Base64(string(raw, &At::Item(&at, place))?),
+                false => Vector::Floats(raw.to_owned()),
+            };
+            vectors.push((index, vector));
+        }
+        vectors.sort_by_key(|(index, _)| *index);
+        let usage = fields.take("usage");
+        let usage = usage.and_then(|raw| Fields::of(raw, At::Field(&At::Body, "usage")).ok());
+        let tokens = usage.and_then(|mut usage| usage.get("prompt_tokens", "a number").ok());
+        Ok(Response {
+            model: fields.text("model")?.unwrap_or_default(),
+            vectors: vectors.into_iter().map(|(_, vector)| vector).collect(),
+            usage: counted(tokens.flatten()),
+        })
     }
 }
 

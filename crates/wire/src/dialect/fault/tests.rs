@@ -148,3 +148,45 @@ fn googles_envelope_says_when_to_come_back_and_what_was_wrong() {
     let overloaded = br#"{"error":{"message":"Overloaded","status":"UNAVAILABLE"}}"#;
     assert_eq!(inside(overloaded).kind, FaultKind::Unavailable);
 }
+
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>
+#[test]
+fn amazons_errors_are_named_in_a_header_or_in_the_body() {
+    use FaultKind as K;
+    for (status, name, message, kind) in [
+        (400, "ValidationException", "Malformed input request", K::BadRequest),
+        (400, "ValidationException", "Input is too long for requested model.", K::ContextWindow),
+        (400, "ValidationException", "The provided model identifier is invalid.", K::NotFound),
+        (400, "ServiceQuotaExceededException", "no", K::RateLimit),
+        (403, "AccessDeniedException", "no", K::Credential),
+        (403, "InvalidSignatureException", "no", K::Credential),
+        (400, "ExpiredTokenException", "no", K::Credential),
+        (404, "ResourceNotFoundException", "no", K::NotFound),
+        (408, "ModelTimeoutException", "no", K::Timeout),
+        (424, "ModelErrorException", "no", K::Server),
+        (429, "ThrottlingException", "no", K::RateLimit),
+        (429, "ModelNotReadyException", "no", K::RateLimit),
+        (500, "InternalServerException", "no", K::Server),
+        (503, "ServiceUnavailableException", "no", K::Unavailable),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let mut headers = HeaderMap::new();
+        let long = format!("{name}:http://internal.amazon.com/coral/com.amazon.bedrock/");
+        headers.insert("x-amzn-errortype", long.parse().unwrap());
+        let body = format!(r#"{{"message":"{message}"}}"#);
+        let fault = read(status, &headers, body.as_bytes());
+        assert_eq!((fault.kind, fault.message.as_str()), (kind, message), "{name}");
+        assert_eq!(fault.error_type.as_deref(), Some(name));
+        let body =
+            format!(r#"{{"__type":"com.amazon.coral.service#{name}","Message":"{message}"}}"#);
+        assert_eq!(read(status, &HeaderMap::new(), body.as_bytes()).kind, kind, "{name}");
+        // Within a stream the name begins small, and there is no status but its own.
+        let mut small = name.to_owned();
+        small[..1].make_ascii_lowercase();
+        let body = format!(r#"{{"message":"{message}"}}"#);
+        let fault = named(&small, body.as_bytes());
+        assert_eq!(fault.error_type.as_deref(), Some(name));
+    }
+    assert_eq!(named("modelStreamErrorException", b"{}").kind, K::Server);
+    assert_eq!(named("", b"").kind, K::Server);
+}

@@ -108,7 +108,11 @@ fn with_defaults<'a>(ask: &'a Request, to: &Target) -> Result<Cow<'a, Request>, 
     ask.stop = ask.stop.take().or(defaults.stop);
     ask.format = ask.format.take().or(defaults.format);
     if ask.reasoning.effort.is_none() && ask.reasoning.thinking.is_none() {
-        ask.reasoning = defaults.reasoning;
+        let reasoning = defaults.reasoning;
+        ask.reasoning = match ask.surface {
+            Dialect::Gemini => config::own_reasoning(&reasoning, Family::of(&to.model)),
+            _ => reasoning,
+        };
     }
     if ask.tools.is_empty() {
         ask.tools = defaults.tools;
@@ -116,11 +120,22 @@ fn with_defaults<'a>(ask: &'a Request, to: &Target) -> Result<Cow<'a, Request>, 
     }
     ask.service_tier = ask.service_tier.take().or(defaults.service_tier);
     for (name, raw) in defaults.extra {
+        let name = top_name(&name).map_or(name, Into::into);
         if !ask.extra.iter().any(|(other, _)| *other == name) {
             ask.extra.push((name, raw));
         }
     }
     Ok(Cow::Owned(ask))
+}
+
+/// Google's name for a member of the body that LiteLLM's clients say in snake_case.
+fn top_name(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "safety_settings" | "safetySettings" => "safetySettings",
+        "cached_content" | "cachedContent" => "cachedContent",
+        "labels" => "labels",
+        _ => return None,
+    })
 }
 
 /// LiteLLM's clients say Anthropic's `thinking` beside OpenAI's fields.
@@ -172,13 +187,11 @@ impl Own {
                 self.tool_config = Some(raw.clone());
             }
             _ if ask.surface == Dialect::Gemini => self.top.push((name.into(), raw.clone())),
-            "safety_settings" | "safetySettings" => {
-                self.top.push(("safetySettings".into(), raw.clone()));
+            "safety_settings" | "safetySettings" | "cached_content" | "cachedContent"
+            | "labels" => {
+                let name = top_name(name).unwrap_or(name);
+                self.top.push((name.into(), raw.clone()));
             }
-            "cached_content" | "cachedContent" => {
-                self.top.push(("cachedContent".into(), raw.clone()));
-            }
-            "labels" => self.top.push(("labels".into(), raw.clone())),
             "media_resolution" | "mediaResolution" => {
                 self.config.push(("mediaResolution".into(), raw.clone()));
             }

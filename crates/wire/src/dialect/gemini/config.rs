@@ -190,6 +190,23 @@ fn write_format(o: &mut Object<'_>, format: Option<&Format>, native: bool) {
     }
 }
 
+/// What others say of an effort, as a Gemini client would say it.
+pub(super) fn own_reasoning(said: &Reasoning, family: Family) -> Reasoning {
+    let mut own = Reasoning::default();
+    match said.effort.as_deref().and_then(|effort| family.effort(effort)) {
+        Some(Depth::Level(level)) => own.effort = Some(level.to_owned()),
+        Some(Depth::Budget(budget)) => {
+            own.thinking = Some(match u64::try_from(budget) {
+                Ok(0) => Thinking::Disabled,
+                Ok(budget) => Thinking::Enabled { budget },
+                Err(_) => Thinking::Adaptive,
+            });
+        }
+        Some(Depth::Default) | None => {}
+    }
+    own
+}
+
 fn write_thinking(o: &mut Object<'_>, ask: &Request, family: Family) {
     let Reasoning { effort, thinking, extra } = &ask.reasoning;
     if ask.surface == Dialect::Gemini {

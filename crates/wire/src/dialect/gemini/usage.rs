@@ -15,17 +15,27 @@ pub(super) fn write(o: &mut Object<'_>, usage: &Usage) {
     if usage.reasoning > 0 {
         o.integer("thoughtsTokenCount", usage.reasoning);
     }
-    by_modality(o, "promptTokensDetails", usage.input, usage.input_audio);
+    let Usage { input_audio, input_image, input_video, .. } = *usage;
+    by_modality(o, "promptTokensDetails", usage.input, [input_audio, input_image, input_video]);
+    let Usage { output_audio, output_image, output_video, .. } = *usage;
     let said = usage.output.saturating_sub(usage.reasoning);
-    by_modality(o, "candidatesTokensDetails", said, usage.output_audio);
+    by_modality(o, "candidatesTokensDetails", said, [output_audio, output_image, output_video]);
+    if usage.cache_read_audio > 0 {
+        by_modality(o, "cacheTokensDetails", usage.cache_read, [usage.cache_read_audio, 0, 0]);
+    }
 }
 
-fn by_modality(o: &mut Object<'_>, name: &str, all: u64, audio: u64) {
-    if audio == 0 {
+/// Writes how many of all tokens are sound, pictures and video, if any are.
+fn by_modality(o: &mut Object<'_>, name: &str, all: u64, [audio, image, video]: [u64; 3]) {
+    let others = audio.saturating_add(image).saturating_add(video);
+    if others == 0 {
         return;
     }
+    let text = all.saturating_sub(others);
     o.list(name, |list| {
-        for (modality, count) in [("TEXT", all.saturating_sub(audio)), ("AUDIO", audio)] {
+        for (modality, count) in
+            [("TEXT", text), ("IMAGE", image), ("VIDEO", video), ("AUDIO", audio)]
+        {
             if count > 0 {
                 list.object(|o| {
                     o.text("modality", modality);

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 
 use crate::{
     dialect::{
-        anthropic::input_of,
+        json::object_of,
         json::{self, List, Object},
         sieve::Sieve,
     },
@@ -84,7 +84,7 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
             let why = format!("only {} has this kind of content", dialect.name());
             sieve.refuse(at, &why)?;
         }
-        Part::ToolCall(call) if input_of(&call.arguments).is_none() => {
+        Part::ToolCall(call) if object_of(&call.arguments).is_none() => {
             sieve.refuse(at, "the arguments of this tool call are not a JSON object")?;
         }
         Part::Text(_) | Part::Refusal(_) | Part::Thinking { .. } => {}
@@ -181,7 +181,7 @@ fn calls(o: &mut Object<'_>, blocks: &[&Block]) {
         for block in blocks {
             let Part::ToolCall(call) = &block.part else { continue };
             // Refused or named before, where it is no object.
-            let arguments = input_of(&call.arguments).unwrap_or("{}");
+            let arguments = object_of(&call.arguments).unwrap_or("{}");
             list.object(|o| {
                 o.text("id", &call.id);
                 o.object("function", |o| {

@@ -216,7 +216,7 @@ fn write_schema(o: &mut json::Object<'_>, schema: &Schema, surface: Dialect) {
 
 /// The effort that the client named, or the one whose budget on Anthropic's side
 /// (1,024, 2,048 and 4,096 tokens) the asked-for budget reaches.
-fn effort(reasoning: &Reasoning) -> Option<&str> {
+pub(in crate::dialect) fn effort(reasoning: &Reasoning) -> Option<&str> {
     match (reasoning.effort.as_deref(), reasoning.thinking) {
         // Anthropic's strongest word; OpenAI's models differ in what they have above `high`.
         (Some("max"), Some(Thinking::Enabled { .. } | Thinking::Adaptive)) => Some("high"),
@@ -262,7 +262,8 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             continue;
         }
         let foreign = match ask.surface {
-            Dialect::Openai | Dialect::Completions => false,
+            // Of responses there is only what `elsewhere` left: what chat completions have, too.
+            Dialect::Openai | Dialect::Completions | Dialect::Responses => false,
             Dialect::Anthropic => ANTHROPIC_ONLY.contains(&&**name),
             _ => true,
         };

@@ -22,9 +22,12 @@ use crate::{
     target::Target,
 };
 
+pub(super) use call::effort;
 pub(super) use error::{broken, refusal};
 pub(super) use message::cites;
-pub(super) use part::{url_of, write_cache};
+pub(super) use part::{source_of, url_of, write_cache};
+pub(super) use request::{include_usage, stop};
+pub(super) use usage::write as write_usage;
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Writes the members of `usage`. What only Anthropic counts goes by LiteLLM's names.
-pub(super) fn write(o: &mut Object<'_>, usage: &Usage) {
+pub(in crate::dialect) fn write(o: &mut Object<'_>, usage: &Usage) {
     o.integer("prompt_tokens", usage.input);
     o.integer("completion_tokens", usage.output);
     o.integer("total_tokens", usage.total());

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 
-use super::facts::Facts;
+use super::{facts::Facts, stamp::Stamp};
 use crate::{
     Dialect, Operation,
     dialect::{fault_inside, figures::Figures},
@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Ear {
     dialect: Dialect,
+    /// What an answer's own names are replaced by, of responses.
+    pub(super) stamp: Stamp,
     /// The client did not ask for the event that holds nothing but `usage`: we did.
     pub(super) hide_usage: bool,
     /// Bytes of the request's body.
@@ -57,6 +59,8 @@ pub(super) enum Verdict {
     /// The same for an event whose data is spread over lines: the data joined, and the place in
     /// it.
     Rewrite(Vec<u8>, Range<usize>),
+    /// Another event in its place.
+    Replace(Bytes),
 }
 
 /// Boxed: it is returned once for every event, and hardly ever there.
@@ -66,6 +70,7 @@ impl Ear {
     pub(super) fn new(dialect: Dialect) -> Self {
         Ear {
             dialect,
+            stamp: Stamp::default(),
             hide_usage: false,
             prompt_bytes: 0,
             begun: false,
@@ -95,6 +100,18 @@ impl Ear {
             }
             // Each event may hold the last figures, and most do.
             Dialect::Gemini => {}
+            Dialect::Responses => {
+                if self.begun
+                    && let Some((name, data)) = named_line(raw)
+                    && is_braced(data)
+                    && !tells_of_answer(name)
+                {
+                    if name.ends_with(b".delta") {
+                        self.content.add(data);
+                    }
+                    return Ok(Verdict::Pass);
+                }
+            }
             _ => {
                 if let Some(data) = single_line(raw, b"data: ")
                     && self.begun
@@ -187,6 +204,7 @@ impl Ear {
         let hide = match self.dialect {
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
             Dialect::Gemini => self.gemini(&facts, data)?,
+            Dialect::Responses => return self.responses(&facts, &frame, raw),
             _ => self.openai(&facts, data)?,
         };
         if hide {
@@ -269,6 +287,45 @@ impl Ear {
         Ok(false)
     }
 
+    /// <https://platform.openai.com/docs/api-reference/responses-streaming>
+    fn responses(&mut self, facts: &Facts, frame: &Frame<'_>, raw: &[u8]) -> Heard<Verdict> {
+        let data: &[u8] = &frame.data;
+        let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or(frame.event);
+        let kind = kind.strip_prefix(b"\"").and_then(|k| k.strip_suffix(b"\"")).unwrap_or(kind);
+        match kind {
+            b"error" => return Err(Box::new(fault_inside(data))),
+            b"response.failed" => {
+                let response = facts.response.clone().and_then(|span| data.get(span));
+                return Err(Box::new(fault_inside(response.unwrap_or(data))));
+            }
+            b"response.completed" | b"response.incomplete" => {
+                self.done = true;
+                self.finish = facts.finish.or(Some("stop"));
+            }
+            _ if facts.error => return Err(Box::new(fault_inside(data))),
+            _ if kind.ends_with(b".delta") => self.content.add(data),
+            _ => {}
+        }
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        if !kind.starts_with(b"response.") {
+            return Ok(Verdict::Pass);
+        }
+        self.begun = true;
+        if !tells_of_answer(kind) {
+            return Ok(Verdict::Pass);
+        }
+        Ok(match self.stamp.stamped(facts, data) {
+            None => Verdict::Pass,
+            Some(stamped) => {
+                let mut event = BytesMut::with_capacity(raw.len() + 256);
+                write_event(raw, &stamped, &mut event);
+                Verdict::Replace(event.freeze())
+            }
+        })
+    }
+
     /// An event without data is a comment and the like; before the stream has begun it may also be
     /// something else altogether.
     fn is_stream(&self, raw: &[u8]) -> Heard<()> {
@@ -320,6 +377,24 @@ fn single_line<'a>(raw: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let data = raw.strip_prefix(prefix)?;
     let data = data.strip_suffix(b"\n\n").or_else(|| data.strip_suffix(b"\r\n\r\n"))?;
     memchr::memchr2(b'\n', b'\r', data).is_none().then_some(data)
+}
+
+/// Name and data of an event that has both, each on a line.
+#[inline]
+fn named_line(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = raw.strip_prefix(b"event: ")?;
+    let (name, rest) = rest.split_at_checked(memchr::memchr(b'\n', rest)?)?;
+    let data = single_line(rest.get(1..)?, b"data: ")?;
+    Some((name.strip_suffix(b"\r").unwrap_or(name), data))
+}
+
+/// Whether an event has the answer in it, or may end it.
+#[inline]
+fn tells_of_answer(kind: &[u8]) -> bool {
+    match kind.strip_prefix(b"response.") {
+        Some(rest) => !rest.contains(&b'.') && !rest.contains(&b'_') || rest == b"in_progress",
+        None => true,
+    }
 }
 
 #[inline]

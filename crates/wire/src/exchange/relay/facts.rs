@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    dialect::fault::says_something,
+    dialect::{fault::says_something, responses},
     json::{Flaw, Scan, Text},
     matrix::Dialect,
     op::chat::Reason,
@@ -12,7 +12,7 @@ use crate::{
 /// Where they stand; spans are byte ranges of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// `type`, anthropic's only.
+    /// `type`, not openai's.
     pub(super) kind: Option<Range<usize>>,
     /// `error`, unless `null`, empty or false.
     pub(super) error: bool,
@@ -22,14 +22,20 @@ pub(super) struct Facts {
     pub(super) tier: Option<Range<usize>>,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
-    /// Whether a tool is called, gemini's only: its `finishReason` does not say so.
+    /// Whether a tool of the client's is called, where the reason of the end does not say so:
+    /// gemini and responses.
     pub(super) called: bool,
-    /// What a chat's answer consists of: `choices`, `content`, `candidates`. `None` if it is missing, `null`.
+    /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`. `None` if
+    /// it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
     /// Whether `choices` is `[]`.
     pub(super) empty: bool,
     /// Whether there is `data`, which an answer of embeddings consists of.
     pub(super) data: bool,
+    /// `response`, of responses: what is above and below is within it, if it is there.
+    pub(super) response: Option<Range<usize>>,
+    /// `id` and `previous_response_id` of responses, if they are strings, quotes included.
+    pub(super) ids: [Option<Range<usize>>; 2],
     /// `finish_reason`, `stop_reason`: the first that is not `null`, in OpenAI's words.
     pub(super) finish: Option<&'static str>,
 }
@@ -45,10 +51,15 @@ impl Facts {
             match dialect {
                 Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
                 Dialect::Gemini => facts.gemini(&key, &mut scan, text)?,
+                Dialect::Responses => facts.responses(&key, &mut scan, text)?,
                 _ => facts.openai(&key, &mut scan, text)?,
             }
         }
         scan.finish()?;
+        if facts.called {
+            facts.finish =
+                facts.finish.map(|word| if word == "stop" { "tool_calls" } else { word });
+        }
         Ok(facts)
     }
 
@@ -158,6 +169,73 @@ impl Facts {
             b"model" if scan.look() == Some(b'"') => self.model = Some(scan.string()?.span()),
             _ => scan.skip()?,
         }
+        Ok(())
+    }
+
+    fn responses(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"type" => self.kind = Some(scan.value()?),
+            b"response" if scan.look() == Some(b'{') => {
+                let start = scan.position();
+                scan.open_object()?;
+                let mut first = true;
+                while let Some(key) = scan.next_key(&mut first)? {
+                    self.response(&key, scan, text)?;
+                }
+                self.response = Some(start..scan.position());
+            }
+            _ => return self.response(key, scan, text),
+        }
+        Ok(())
+    }
+
+    fn response(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let [id, previous] = &mut self.ids;
+        match key.raw {
+            b"id" if scan.look() == Some(b'"') => *id = Some(scan.string()?.span()),
+            b"previous_response_id" if scan.look() == Some(b'"') => {
+                *previous = Some(scan.string()?.span());
+            }
+            b"status" => {
+                let span = scan.value()?;
+                self.finish = match text.get(span) {
+                    Some(b"\"completed\"") => Some("stop"),
+                    Some(b"\"incomplete\"") => self.finish.or(Some("length")),
+                    _ => self.finish,
+                };
+            }
+            b"incomplete_details" if scan.look() == Some(b'{') => {
+                let span = scan.value()?;
+                let details = text.get(span).unwrap_or_default();
+                let filtered = memchr::memmem::find(details, b"\"content_filter\"").is_some();
+                self.finish = Some(if filtered { "content_filter" } else { "length" });
+            }
+            b"output" if scan.look() == Some(b'[') => self.output(scan, text)?,
+            _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let start = scan.position();
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            if scan.look() != Some(b'{') {
+                scan.skip()?;
+                continue;
+            }
+            scan.open_object()?;
+            let mut first = true;
+            while let Some(key) = scan.next_key(&mut first)? {
+                let span = scan.value()?;
+                if key.raw == b"type" {
+                    let kind = text.get(span).unwrap_or_default();
+                    self.called |= responses::is_call(kind);
+                }
+            }
+        }
+        self.content = Some(start..scan.position());
         Ok(())
     }
 

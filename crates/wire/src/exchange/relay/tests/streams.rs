@@ -14,13 +14,13 @@ const STREAMED_MESSAGES: &str = r#"{"model":"m","messages":[],"max_tokens":9,"st
 
 /// All that can be seen of a stream that has passed.
 #[derive(Debug, PartialEq, Eq)]
-struct Passed {
-    out: String,
-    end: Result<(), (FaultKind, String)>,
-    usage: Usage,
-    finish: Option<&'static str>,
-    begun: bool,
-    done: bool,
+pub(super) struct Passed {
+    pub(super) out: String,
+    pub(super) end: Result<(), (FaultKind, String)>,
+    pub(super) usage: Usage,
+    pub(super) finish: Option<&'static str>,
+    pub(super) begun: bool,
+    pub(super) done: bool,
 }
 
 fn pass(mut relay: Relay, pieces: &[&[u8]]) -> Passed {
@@ -47,7 +47,7 @@ fn pass(mut relay: Relay, pieces: &[&[u8]]) -> Passed {
 
 /// The stream in one piece; any other cut must give the same.
 #[track_caller]
-fn passes(relay: impl Fn() -> Relay, stream: &str) -> Passed {
+pub(super) fn passes(relay: impl Fn() -> Relay, stream: &str) -> Passed {
     let bytes = stream.as_bytes();
     let whole = pass(relay(), &[bytes]);
     for cut in 0..=bytes.len() {
