@@ -101,6 +101,8 @@ pub enum Patch {
     Drop(String),
     /// Renames a field: from, to. Where both are there, the old one is dropped.
     Rename(String, String),
+    /// The same, where the field's value is a text: some spell a choice and an object apart.
+    RenameText(String, String),
     /// Sets a field, whatever the client said.
     Set(String, serde_json::Value),
     /// Sets a field that the client left out.
