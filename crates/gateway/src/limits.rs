@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use tollgate_ledger::Nano;
+use tollgate_ledger::{Nano, price::Tiers};
 use tollgate_router::Plan;
 use tollgate_wire::{Operation, Refusal, RefusalKind};
 
@@ -181,7 +181,13 @@ fn estimate(snapshot: &Snapshot, key: &Key, ask: &Ask, plan: &Plan) -> Result<Na
     };
     let output = ask.payload.peek.max_tokens.unwrap_or(snapshot.general.output_estimate_tokens);
     let output = output.saturating_mul(ask.payload.peek.n.unwrap_or(1).max(1));
-    tollgate_ledger::price::estimate(ask.input_estimate(), output, rates).map_err(|_| {
+    let named = |name: &[u8]| memchr::memmem::find(&ask.payload.body, name).is_some();
+    let tiers = match rates.rare {
+        Some(_) if named(b"\"service_tier\"") || named(b"\"speed\"") => Tiers::Any,
+        Some(_) if named(b"\"inference_geo\"") => Tiers::Any,
+        Some(_) | None => Tiers::Usual,
+    };
+    tollgate_ledger::price::estimate(ask.input_estimate(), output, rates, tiers).map_err(|_| {
         Refusal::new(
             RefusalKind::InvalidRequest,
             "the request's size times the model's price is beyond any amount of money",

@@ -58,7 +58,8 @@ impl Draft {
         };
         row.estimated = usage.estimated;
         let free = row.operation == Operation::CountTokens.name();
-        row.cost = if free { Some(Nano(0)) } else { cost(usage, target) };
+        let at_s = Some(row.started_us / 1_000_000);
+        row.cost = if free { Some(Nano(0)) } else { cost(usage, target, at_s) };
     }
 
     /// Microseconds since the request came, as of `now`.
@@ -68,9 +69,9 @@ impl Draft {
     }
 }
 
-fn cost(usage: &Usage, target: &Target) -> Option<Nano> {
+fn cost(usage: &Usage, target: &Target, at_s: Option<i64>) -> Option<Nano> {
     let rates = target.card.as_ref()?.rates.as_ref()?;
-    match price::cost(usage, rates) {
+    match price::cost(usage, rates, at_s) {
         Ok(cost) => Some(cost.total),
         Err(error) => {
             warn!(%error, target = %target.id, "an answer of target `{}` has no price", target.id);

@@ -162,7 +162,7 @@ fn credential(
 /// The catalogue's card, with the caller's own prices where they are given.
 fn card(catalogue: &Catalogue, options: &Options, provider: &str, name: &str) -> Option<Arc<Card>> {
     let known = catalogue.card(provider, name);
-    let Some(rates) = options.rates else { return known };
+    let Some(rates) = options.rates.clone() else { return known };
     let card = known.map(|card| Card::clone(&card)).unwrap_or_default();
     Some(Arc::new(Card { rates: Some(rates), ..card }))
 }

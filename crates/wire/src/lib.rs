@@ -25,7 +25,7 @@ pub mod target;
 pub mod tokens;
 pub mod usage;
 
-pub use card::{Card, Rates};
+pub use card::{Card, Mode, Rates};
 pub use exchange::{Call, CannotAsk, Exchange, Malformed, Unsupported};
 pub use fault::{Fault, FaultKind};
 pub use login::Login;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     CannotAsk, Dialect, Operation,
-    exchange::{Call, Payload, exchange},
+    exchange::{Call, Payload, exchange_for},
     peek::peek,
     target::Target,
 };
@@ -164,7 +164,7 @@ fn call(
     let peek = peek(Dialect::Openai, operation, &body)
         .map_err(|why| crate::Malformed { message: why.message, param: why.param })?;
     let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
-    let mut exchange = exchange(operation, Dialect::Openai, to, "m");
+    let mut exchange = exchange_for(operation, Dialect::Openai, to, "m", &payload.peek);
     let call = exchange.call(&payload, to)?;
     Ok((call, exchange.dropped().to_vec()))
 }

@@ -51,6 +51,12 @@ pub struct Peek {
     pub timeout_ms: Option<u64>,
     /// `disable_fallbacks`
     pub disable_fallbacks: bool,
+    /// `drop_params`
+    pub drop_params: Option<bool>,
+    /// `additional_drop_params`: paths such as `tools[*].function.strict`.
+    pub additional_drop_params: Vec<String>,
+    /// `allowed_openai_params`
+    pub allowed_openai_params: Vec<String>,
     /// Spans of whole members (`"key": value` with one comma) that are ours and not the
     /// upstream's (see [`is_ours`]), in order; `Relay` leaves them out.
     pub ours: Vec<Range<usize>>,
@@ -160,6 +166,9 @@ enum Name {
     LitellmCallId,
     LitellmTraceId,
     LitellmSessionId,
+    DropParams,
+    AdditionalDropParams,
+    AllowedOpenaiParams,
 }
 
 impl Name {
@@ -202,6 +211,9 @@ impl Name {
             b"litellm_call_id" => Name::LitellmCallId,
             b"litellm_trace_id" => Name::LitellmTraceId,
             b"litellm_session_id" => Name::LitellmSessionId,
+            b"drop_params" => Name::DropParams,
+            b"additional_drop_params" => Name::AdditionalDropParams,
+            b"allowed_openai_params" => Name::AllowedOpenaiParams,
             _ => return None,
         })
     }
@@ -255,6 +267,9 @@ impl Name {
             Name::LitellmCallId => "litellm_call_id",
             Name::LitellmTraceId => "litellm_trace_id",
             Name::LitellmSessionId => "litellm_session_id",
+            Name::DropParams => "drop_params",
+            Name::AdditionalDropParams => "additional_drop_params",
+            Name::AllowedOpenaiParams => "allowed_openai_params",
         }
     }
 
@@ -285,7 +300,10 @@ impl Name {
             | N::LitellmMetadata
             | N::LitellmCallId
             | N::LitellmTraceId
-            | N::LitellmSessionId => true,
+            | N::LitellmSessionId
+            | N::DropParams
+            | N::AdditionalDropParams
+            | N::AllowedOpenaiParams => true,
         }
     }
 }
@@ -345,6 +363,15 @@ impl Reader<'_> {
             }
             Name::Timeout => self.peek.timeout_ms = value.seconds()?,
             Name::DisableFallbacks => self.peek.disable_fallbacks = value.bool()?,
+            Name::DropParams => {
+                self.peek.drop_params = Some(value.bool()?).filter(|_| !value.is_null());
+            }
+            Name::AdditionalDropParams => {
+                self.peek.additional_drop_params = value.names("additional_drop_params")?;
+            }
+            Name::AllowedOpenaiParams => {
+                self.peek.allowed_openai_params = value.names("allowed_openai_params")?;
+            }
             Name::StreamOptions
             | Name::Prompt
             | Name::MaxOutputTokens

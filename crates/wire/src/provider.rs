@@ -97,8 +97,12 @@ pub enum Frames {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Patch {
-    /// Removes a field.
+    /// Removes a field, or what a path such as `tools[*].function.strict` leads to.
     Drop(String),
+    /// Sends a parameter of the client's as it is where the dialect would refuse or drop it.
+    Allow(String),
+    /// Removes a field that the place has elsewhere, such as in its path: nothing is lost by it.
+    Cut(String),
     /// Renames a field: from, to. Where both are there, the old one is dropped.
     Rename(String, String),
     /// The same, where the field's value is a text: some spell a choice and an object apart.

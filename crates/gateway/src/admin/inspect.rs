@@ -198,7 +198,8 @@ pub fn transform_request(gw: &Gateway, body: Value) -> Result<Value, Refusal> {
 
 fn sent(route: &Route<'_>, payload: &Payload, target: &Target) -> Value {
     let shown = &payload.peek.model;
-    let mut exchange = exchange::exchange(route.operation, route.surface, target, shown);
+    let mut exchange =
+        exchange::exchange_for(route.operation, route.surface, target, shown, &payload.peek);
     let call = match exchange.call(payload, target) {
         Ok(call) => call,
         Err(why) => return json!({ "error": why.to_string() }),

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tollgate_router::{HealthMap, Member, Timeouts};
 use tollgate_wire::{
-    Dialect, Login, Provider, Secret, Target, catalogue::Catalogue, provider::Patch,
+    Dialect, Login, Provider, Secret, Target, catalogue::Catalogue, exchange::policy::is_path,
+    provider::Patch,
 };
 
 use super::{
@@ -414,18 +415,28 @@ fn is_mode(entry: &Entry) -> bool {
         }
 }
 
-/// The provider with `additional_drop_params` as further patches.
+/// The provider with `additional_drop_params` and `allowed_openai_params` as further patches.
 fn patched(provider: Arc<Provider>, params: &Section<'_>, report: &mut Report) -> Arc<Provider> {
-    let Some(drops) = params.texts("additional_drop_params", report) else { return provider };
+    let drops = params.texts("additional_drop_params", report).unwrap_or_default();
+    let allowed = params.texts("allowed_openai_params", report).unwrap_or_default();
+    if drops.is_empty() && allowed.is_empty() {
+        return provider;
+    }
     let mut provider = Provider::clone(&provider);
     for (name, at) in drops {
-        if name.contains(['.', '[']) {
-            let path = params.path_of("additional_drop_params");
-            report.unsupported(at, &path, "only whole parameters can be dropped yet, not paths");
+        let path = params.path_of("additional_drop_params");
+        if !is_path(&name) {
+            let message = format!("`{}` is no parameter", keys::shown(&name));
+            let help = "write one such as `seed` or `tools[*].function.strict`";
+            report.error_help(at, &path, message, help);
+        } else if ["model", "messages", "input", "stream"].contains(&&*name) {
+            let message = format!("`{name}` cannot be dropped: a request is nothing without it");
+            report.error(at, &path, message);
         } else {
             provider.patch.push(Patch::Drop(name));
         }
     }
+    provider.patch.extend(allowed.into_iter().map(|(name, _)| Patch::Allow(name)));
     Arc::new(provider)
 }
 

@@ -49,7 +49,7 @@ pub(super) fn meant(
     }
     let path = section.path_of("model");
     if let Some((name, rest)) = model.split_once('/')
-        && (catalogue.provider(name).is_some() || by_card(&model, catalogue).is_empty())
+        && (catalogue.provider(name).is_some() || by_card(&model, catalogue).found.is_empty())
     {
         if rest.is_empty() {
             report.error(at, &path, format!("`{}` names no model", keys::shown(&model)));
@@ -103,12 +103,12 @@ fn bare(
     }
     let at = section.spot("model");
     let path = section.path_of("model");
-    let found = by_card(model, catalogue);
+    let Named { found, home } = by_card(model, catalogue);
     // Of several that have the model, the one that we can call.
     let usable = |provider: &&Arc<Provider>| env.first(&provider.key_env).is_some();
     let chosen = match found.as_slice() {
         [one] => Some(one),
-        many => many.iter().find(|provider| usable(provider)),
+        many => many.iter().find(|provider| usable(provider)).or(home.as_ref()),
     };
     if let Some(provider) = chosen {
         return Some(provider.clone());
@@ -122,12 +122,20 @@ fn bare(
     None
 }
 
-fn by_card(model: &str, catalogue: &Catalogue) -> Vec<Arc<Provider>> {
-    catalogue
-        .providers()
-        .filter(|provider| catalogue.card(&provider.name, model).is_some())
-        .cloned()
-        .collect()
+/// Who has a model of some name.
+struct Named {
+    /// All of them, first the one that the name alone means.
+    found: Vec<Arc<Provider>>,
+    /// That one, if there is one.
+    home: Option<Arc<Provider>>,
+}
+
+fn by_card(model: &str, catalogue: &Catalogue) -> Named {
+    let cards = catalogue.cards_named(model);
+    let provider = |name: &str| catalogue.provider(name).cloned();
+    let home = cards.first().filter(|card| card.bare).and_then(|card| provider(&card.provider));
+    let found = cards.iter().filter_map(|card| provider(&card.provider)).collect();
+    Named { found, home }
 }
 
 fn by_url<'a>(base: &str, catalogue: &'a Catalogue) -> Option<&'a Arc<Provider>> {

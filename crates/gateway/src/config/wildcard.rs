@@ -100,8 +100,7 @@ fn of_any(target: &Target, model: &str, catalogue: &Catalogue, places: &Places) 
         Some(_) => return None,
         None => {
             let mut known = catalogue.providers().filter(|provider| {
-                places.contains_key(&provider.name)
-                    && catalogue.card(&provider.name, model).is_some()
+                places.contains_key(&provider.name) && catalogue.has_card(&provider.name, model)
             });
             (known.next()?, model)
         }

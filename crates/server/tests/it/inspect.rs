@@ -177,3 +177,39 @@ async fn facts_about_models_are_told() {
     let none = look(&gate, "/utils/model_info?model=nobody-knows").await;
     assert_refused(&none, 404, "model_not_found");
 }
+
+/// What a target cannot do and what is dropped on purpose is named in the header, of a whole
+/// answer and of a stream, relayed or translated.
+#[tokio::test]
+async fn what_was_dropped_is_named() {
+    let upstream = gate::upstream(&[]).await;
+    let url = upstream.url();
+    let config = format!(
+        "model_list:
+- model_name: claude
+  litellm_params: {{model: anthropic/claude-sonnet-4-5, api_base: {url}, api_key: {UPSTREAM_KEY}, drop_params: true}}
+- model_name: gpt
+  litellm_params: {{model: openai/m, api_base: '{url}/v1', api_key: {UPSTREAM_KEY}, additional_drop_params: [seed, 'tools[*].function.strict']}}
+"
+    );
+    let gate = gate::binary().config(config).start().await;
+    for (model, stream) in [("claude", false), ("claude", true), ("gpt", false), ("gpt", true)] {
+        let mut body = hello(model);
+        body["seed"] = json!(7);
+        body["stream"] = json!(stream);
+        body["max_tokens"] = json!(9);
+        let answer = gate::chat(&gate, gate.master_key(), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-tollgate-dropped"), "seed", "{model} {stream}");
+        assert!(upstream.last().json().get("seed").is_none());
+        body["additional_drop_params"] = json!(["max_tokens"]);
+        body["drop_params"] = json!(false);
+        let answer = gate::chat(&gate, gate.master_key(), &body).await;
+        if model == "claude" {
+            assert_refused(&answer, 400, "unsupported_parameter");
+        } else {
+            assert_eq!(answer.header("x-tollgate-dropped"), "seed,max_tokens");
+            assert!(upstream.last().json().get("max_tokens").is_none());
+        }
+    }
+}

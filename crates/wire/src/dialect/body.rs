@@ -89,7 +89,7 @@ impl Body {
 
     fn patch(&mut self, patch: &Patch) {
         match patch {
-            Patch::Drop(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::Drop(name) | Patch::Cut(name) => self.fields.retain(|(other, _)| other != name),
             Patch::RenameText(from, to) => {
                 let text = |(name, value): &(Cow<'_, str>, Bytes)| {
                     name == from && value.starts_with(b"\"")
@@ -111,6 +111,8 @@ impl Body {
                 None => self.fill(name, value.to_string().into()),
             },
             Patch::Default(name, value) => self.fill(name, value.to_string().into()),
+            // See `exchange/policy.rs`.
+            Patch::Allow(_) => {}
             Patch::Clamp(name, least, most) => {
                 if let Some((_, text)) = self.fields.iter_mut().find(|(other, _)| other == name)
                     && let Some(clamped) = clamped(text, *least, *most)

@@ -9,7 +9,7 @@ pub mod show;
 use std::sync::Arc;
 
 use tollgate_router::Table;
-use tollgate_wire::{Card, Dialect, Operation, Refusal, RefusalKind, Target};
+use tollgate_wire::{Card, Dialect, Mode, Operation, Refusal, RefusalKind, Target};
 
 use crate::{auth::Caller, core::Snapshot};
 
@@ -39,7 +39,7 @@ fn first_target(table: &Table, name: &str) -> Option<Arc<Target>> {
 }
 
 /// What a name means: a public one, or `provider/model`, or a model that only one provider of the
-/// catalogue has. What is not configured cannot be called, and has no credential.
+/// catalogue has, or that the name alone means. What is not configured cannot be called, and has no credential.
 pub(super) fn target(snapshot: &Snapshot, name: &str) -> Option<Arc<Target>> {
     first_target(&snapshot.table, name).or_else(|| of_catalogue(snapshot, name).map(Arc::new))
 }
@@ -50,11 +50,8 @@ fn of_catalogue(snapshot: &Snapshot, name: &str) -> Option<Target> {
     let (provider, model) = match named.and_then(|(p, m)| Some((catalogue.provider(p)?, m))) {
         Some(found) => found,
         None => {
-            let mut cards = catalogue.cards().filter(|card| card.name == name);
-            let first = cards.next()?;
-            if cards.next().is_some() {
-                return None;
-            }
+            let cards = catalogue.cards_named(name);
+            let first = cards.first().filter(|first| first.bare || cards.len() == 1)?;
             (catalogue.provider(&first.provider)?, name)
         }
     };
@@ -77,16 +74,12 @@ fn of_catalogue(snapshot: &Snapshot, name: &str) -> Option<Target> {
 
 /// What a model is for, in LiteLLM's word. A model whose card does not say is one of chat.
 fn mode(card: Option<&Card>) -> &'static str {
-    match card.and_then(|card| card.mode) {
-        Some(Operation::Embeddings) => "embedding",
-        Some(other) if other != Operation::CountTokens => other.name(),
-        Some(_) | None => "chat",
-    }
+    card.and_then(|card| card.mode).unwrap_or(Mode::Chat).litellm()
 }
 
 /// OpenAI's parameters that reach the target, less what its model cannot do.
 fn supported_params(target: &Target) -> Vec<&'static str> {
     let card = target.card.as_deref();
-    let operation = card.and_then(|card| card.mode).unwrap_or(Operation::Chat);
+    let operation = card.and_then(|card| card.mode?.operation()).unwrap_or(Operation::Chat);
     tollgate_wire::params::supported(operation, target)
 }

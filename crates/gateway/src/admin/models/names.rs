@@ -127,7 +127,7 @@ fn expand(snapshot: &Snapshot, group: &Group) -> Vec<Listed> {
         };
         for provider in providers {
             for card in snapshot.catalogue.cards_of(&provider.name) {
-                if !can_serve(provider, card.mode) {
+                if card.mode.is_some_and(|mode| !can_serve(provider, mode.operation())) {
                     continue;
                 }
                 let model = if any {
@@ -140,7 +140,7 @@ fn expand(snapshot: &Snapshot, group: &Group) -> Vec<Listed> {
                 out.push(Listed {
                     id: [before, star, after].concat(),
                     owner: Arc::clone(&provider.name),
-                    card: Some(target.card.clone().unwrap_or_else(|| Arc::clone(card))),
+                    card: Some(target.card.clone().unwrap_or(card)),
                     expanded: true,
                 });
             }
@@ -150,10 +150,10 @@ fn expand(snapshot: &Snapshot, group: &Group) -> Vec<Listed> {
 }
 
 /// Whether a card's operation is one that we call this provider for.
-fn can_serve(provider: &Provider, mode: Option<Operation>) -> bool {
-    let Some(mode) = mode else { return true };
-    let speaks = |dialect: &Dialect| tollgate_wire::matrix::has(mode, *dialect);
-    provider.ops.contains(&mode) && provider.speaks.keys().any(speaks)
+fn can_serve(provider: &Provider, operation: Option<Operation>) -> bool {
+    let Some(operation) = operation else { return false };
+    let speaks = |dialect: &Dialect| tollgate_wire::matrix::has(operation, *dialect);
+    provider.ops.contains(&operation) && provider.speaks.keys().any(speaks)
 }
 
 fn one_star(pattern: &str) -> Option<(&str, &str)> {

@@ -1,7 +1,10 @@
 //! A card's figures in the words of others: OpenRouter's, LiteLLM's.
 
 use serde_json::{Map, Value, json};
-use tollgate_wire::{Card, Operation};
+use tollgate_wire::{
+    Card,
+    card::{Ability, Modality},
+};
 
 use super::mode;
 use crate::admin::usd_per_token;
@@ -14,11 +17,14 @@ pub(super) fn openrouter(
 ) -> Map<String, Value> {
     let max_input = card.and_then(|card| card.max_input);
     let max_output = card.and_then(|card| card.max_output);
-    let outputs: &[&str] = match card.and_then(|card| card.mode) {
-        Some(Operation::Embeddings) => &["embeddings"],
-        Some(_) | None => &["text"],
+    let outputs: Vec<&str> = match card {
+        Some(card) => card.outputs().iter().map(openrouter_name).collect(),
+        None => vec!["text"],
     };
-    let inputs = ["text"];
+    let inputs: Vec<&str> = match card {
+        Some(card) => card.inputs().iter().map(openrouter_name).collect(),
+        None => vec!["text"],
+    };
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
     put("canonical_slug", json!(id));
@@ -46,6 +52,11 @@ pub(super) fn openrouter(
     put("per_request_limits", Value::Null);
     put("supported_parameters", json!(params));
     out
+}
+
+/// OpenRouter calls what comes out of an embedding model by its operation.
+fn openrouter_name(modality: Modality) -> &'static str {
+    if modality == Modality::Vector { "embeddings" } else { modality.name() }
 }
 
 /// USD a unit as exact decimal text. A model without known prices has none here.
@@ -86,6 +97,16 @@ pub(super) fn litellm(card: Option<&Card>) -> Map<String, Value> {
     put("max_tokens", json!(max_output));
     put("max_input_tokens", json!(card.and_then(|card| card.max_input)));
     put("max_output_tokens", json!(max_output));
+    for ability in Ability::ALL.into_iter().filter(|ability| card.is_some_and(|c| c.can(*ability)))
+    {
+        put(ability.litellm(), Value::Bool(true));
+    }
+    if let Some(day) = card.and_then(|card| card.retires.as_deref()) {
+        put("deprecation_date", json!(day));
+    }
+    if let Some(size) = card.and_then(|card| card.vector_size) {
+        put("output_vector_size", json!(size));
+    }
     let rates = card.and_then(|card| card.rates.as_ref());
     put("input_cost_per_token", json!(rates.map(|rates| usd_per_token(rates.input))));
     put("output_cost_per_token", json!(rates.map(|rates| usd_per_token(rates.output))));

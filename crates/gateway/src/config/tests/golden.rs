@@ -74,7 +74,7 @@ fn dump(config: &Config, out: &mut String) {
                 let _ = writeln!(out, "    header {name}: {value:?}");
             }
             if let Some(card) = &target.card {
-                let _ = writeln!(out, "    {card:?}");
+                let _ = writeln!(out, "    {}", tollgate_wire::catalogue::line::write(card));
             }
             if target.provider.patch.len() > 1 {
                 let _ = writeln!(out, "    patch {:?}", target.provider.patch);

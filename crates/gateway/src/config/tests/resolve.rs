@@ -240,11 +240,12 @@ fn an_unreadable_price_list_is_never_free() {
         let outcome = load_with("c", &text, Strictness::Strict);
         let warnings = outcome.problems.len();
         let card = outcome.config.unwrap().models[0].card.clone();
-        (card.and_then(|card| card.rates), warnings)
+        (card.and_then(|card| card.rates.clone()), warnings)
     };
     assert_eq!(price(""), (None, 0));
     let (rates, warnings) = price(", input_cost_per_token: 0.0000025");
-    assert_eq!((rates.unwrap().input, rates.unwrap().output, warnings), (2_500_000_000, 0, 1));
+    let rates = rates.unwrap();
+    assert_eq!((rates.input, rates.output, warnings), (2_500_000_000, 0, 1));
     let (rates, warnings) = price(", input_cost_per_token: 1e-6, output_cost_per_token: 0");
     assert_eq!((rates.unwrap().input, warnings), (1_000_000_000, 0));
 }

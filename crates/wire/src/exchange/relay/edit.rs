@@ -114,7 +114,7 @@ impl<'a> Edits<'a> {
     pub(super) fn patches(&mut self, to: &Target) {
         for patch in &to.provider.patch {
             match patch {
-                Patch::Drop(name) => self.drop_all(name),
+                Patch::Drop(name) | Patch::Cut(name) => self.drop_all(name),
                 Patch::Rename(from, to) => self.rename(from, to),
                 Patch::RenameText(from, to) if self.is_text(from) => self.rename(from, to),
                 Patch::RenameText(..) => {}
@@ -122,7 +122,8 @@ impl<'a> Edits<'a> {
                 Patch::Default(name, value) if !self.has(name) => {
                     self.added.push((name.clone(), json(value)));
                 }
-                Patch::Default(..) => {}
+                // A relay sends everything as it is.
+                Patch::Default(..) | Patch::Allow(_) => {}
                 Patch::Clamp(name, least, most) => self.clamp(name, *least, *most),
             }
         }
