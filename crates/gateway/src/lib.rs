@@ -20,6 +20,7 @@ pub mod now;
 pub mod reply;
 pub mod route;
 pub mod settle;
+pub mod stored;
 pub mod sync;
 pub mod tab;
 mod tally;

@@ -156,7 +156,7 @@ fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool, now: Now) {
     }
 }
 
-fn identify(headers: &mut HeaderMap, id: Uuid) {
+pub(crate) fn identify(headers: &mut HeaderMap, id: Uuid) {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text: &str = id.as_hyphenated().encode_lower(&mut text);
     // Twice: a copy of a value that is not shared yet costs more than another one.

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod policy;
 pub mod refuse;
 pub mod sign;
+pub mod stored;
 pub mod table;
 mod walk;
 

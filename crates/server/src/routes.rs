@@ -14,7 +14,7 @@ use tollgate_gateway::{
     Core, Now, Route,
     handle::{self, Incoming, Named},
     reply::OutBody,
-    surface,
+    stored, surface,
 };
 use tower::ServiceExt;
 
@@ -86,6 +86,14 @@ impl Service {
                 let incoming = Incoming { id, operation, surface, named, headers, body, ip };
                 let out = handle::answer(core, incoming, now).await;
                 Ok(out.map(Out::Hot))
+            }
+            (None, Some(core)) if matches!(request.method(), &Method::GET | &Method::DELETE) => {
+                match stored::wanted(request.method(), request.uri(), request.headers()) {
+                    Some(wanted) => {
+                        Ok(stored::answer(core, wanted, Now::read()).await.map(Out::Hot))
+                    }
+                    None => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
+                }
             }
             _ => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
         }

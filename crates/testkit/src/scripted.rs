@@ -16,6 +16,7 @@
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
 
 mod anthropic;
+pub mod aws;
 mod bedrock;
 mod body;
 mod cohere;

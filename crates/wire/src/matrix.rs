@@ -138,6 +138,19 @@ fn gemini(path: &str) -> Option<Route<'_>> {
     Some(Route { operation, surface: Dialect::Gemini, named: Some(named) })
 }
 
+/// What the path of an answer of responses that is kept means: its id, and what follows it.
+pub fn stored(path: &str) -> Option<(&str, &'static str)> {
+    let rest = path
+        .strip_prefix("/v1/responses/")
+        .or_else(|| path.strip_prefix("/responses/"))
+        .or_else(|| path.strip_prefix("/openai/v1/responses/"))?;
+    let (id, tail) = match rest.strip_suffix("/input_items") {
+        Some(id) => (id, "/input_items"),
+        None => (rest, ""),
+    };
+    (!id.is_empty() && !id.contains('/')).then_some((id, tail))
+}
+
 /// Paths that name the model as OpenAI's first API did and Azure's does:
 /// `/engines/{model}/completions`, `/openai/deployments/{model}/chat/completions`. What is asked
 /// for is in the body as ever. A model's name may have slashes.

@@ -51,6 +51,9 @@ pub struct Provider {
     /// What is different for some models or addresses; all that fit count, in order.
     #[serde(default)]
     pub families: Vec<Family>,
+    /// What streams come in, beside the dialect's own frames.
+    #[serde(default)]
+    pub frames: Frames,
     /// How to sign in, where that is more than a key in a header.
     #[serde(default)]
     pub login: Option<SignIn>,
@@ -77,6 +80,17 @@ pub enum Auth {
     XGoogApiKey,
     /// No credential is sent.
     None,
+}
+
+/// What a dialect's stream is wrapped in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frames {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Messages of Amazon's event stream, whose payloads are pieces of it.
+    Aws,
 }
 
 /// One edit of a request body's top-level fields.

@@ -187,6 +187,56 @@ def test_streams_tools_from_an_anthropic_model(client):
     assert json.loads(call.function.arguments) == {"city": "world"}
 
 
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_chats_with_a_gemini_model(client, upstream, model):
+    answer = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "system", "content": "be brief"}, *HELLO],
+        max_tokens=100,
+        stop="END",
+        n=1,
+        seed=7,
+        reasoning_effort="low",
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}},
+        },
+    )
+    assert answer.choices[0].message.content == "You said: hello there world"
+    assert answer.choices[0].message.reasoning_content == "Let me think about that."
+    assert answer.usage.completion_tokens_details.reasoning_tokens == 5
+    config = upstream.last()["json"]["generationConfig"]
+    assert config["maxOutputTokens"] == 100 and config["seed"] == 7
+    assert config["responseJsonSchema"] == {"type": "object", "properties": {}}
+    content = [
+        {"type": "text", "text": "what is this"},
+        {"type": "image_url", "image_url": {"url": PIXEL}},
+    ]
+    answer = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": content}]
+    )
+    assert answer.choices[0].message.content == "You said: what is this (with 1 image)"
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_tools_of_a_gemini_model_go_round(client, model):
+    """The SDK keeps members that it does not know, and so the signature of the call."""
+    stream = client.chat.completions.stream(model=model, messages=HELLO, tools=TOOLS)
+    with stream as events:
+        streamed = events.get_final_completion().choices[0].message
+    whole = client.chat.completions.create(model=model, messages=HELLO, tools=TOOLS)
+    for message in [whole.choices[0].message, streamed]:
+        call = message.tool_calls[0]
+        assert json.loads(call.function.arguments) == {"city": "world"}
+        result = {"role": "tool", "tool_call_id": call.id, "content": "21 degrees"}
+        answer = client.chat.completions.create(
+            model=model,
+            messages=[*HELLO, message.model_dump(exclude_none=True, exclude={"parsed"}), result],
+            tools=TOOLS,
+        )
+        assert answer.choices[0].message.content == "The tool said: 21 degrees"
+
+
 def test_embeds(client, upstream):
     answer = client.embeddings.create(model="text-embedding-3-small", input=["one", "two words"])
     assert [len(item.embedding) for item in answer.data] == [8, 8]

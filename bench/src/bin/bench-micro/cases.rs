@@ -218,7 +218,7 @@ fn cost() -> anyhow::Result<Work> {
         ..Rates::default()
     };
     Ok(Box::new(move || {
-        black_box(price::cost(black_box(&usage), black_box(&rates))?);
+        black_box(price::cost(black_box(&usage), black_box(&rates), None)?);
         Ok(())
     }))
 }

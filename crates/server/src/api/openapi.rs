@@ -116,6 +116,9 @@ const OPERATIONS: &[Operation] = &[
         .body("CohereChat"),
     op("post", "/v1/responses", "chat", "OpenAI's responses, streamed or not", Auth::Key)
         .body("Responses"),
+    op("get", "/v1/responses/{id}", "chat", "An answer that its provider keeps", Auth::Key),
+    op("delete", "/v1/responses/{id}", "chat", "The same, deleted", Auth::Key),
+    op("get", "/v1/responses/{id}/input_items", "chat", "What it was asked with", Auth::Key),
     op("post", "/v1/completions", "chat", "A prompt completed, streamed or not", Auth::Key)
         .body("Completions"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
@@ -455,7 +458,10 @@ mod tests {
     fn every_described_path_is_served() {
         let source = include_str!("mod.rs");
         for operation in OPERATIONS {
-            let hot = tollgate_gateway::surface(operation.path).is_some();
+            let method = operation.method.to_uppercase().parse().unwrap();
+            let uri = operation.path.replace(['{', '}'], "").parse().unwrap();
+            let kept = tollgate_gateway::stored::wanted(&method, &uri, &http::HeaderMap::new());
+            let hot = tollgate_gateway::surface(operation.path).is_some() || kept.is_some();
             let path = operation.path.replace("{id}", "{*id}");
             let cold = source.contains(&format!(".route(\"{path}\", {}(", operation.method));
             assert!(hot || cold, "{} {} is not served", operation.method, operation.path);

@@ -2,7 +2,7 @@
 //! Face, and one of a user's own.
 
 use serde_json::{Value, json};
-use tollgate_testkit::{Builder, Issuer, Place, Reply, ScriptedUpstream, post};
+use tollgate_testkit::{Builder, Issuer, Place, Reply, ScriptedUpstream, post, scripted::aws};
 
 use crate::{
     azure::only,
@@ -207,4 +207,45 @@ tollgate:
     answered(&gate).await;
     let sent: Value = upstream.last().json();
     assert_eq!(sent.get("tenant"), None, "a variable is no field of the body: {sent}");
+}
+
+/// <https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html>
+#[tokio::test]
+async fn sagemaker_is_signed_for_and_streams_in_messages() {
+    let upstream = ScriptedUpstream::start().await;
+    for verb in ["invocations", "invocations-response-stream"] {
+        upstream.place(Place {
+            path: format!("/endpoints/{{model}}/{verb}"),
+            own: "/v1/chat/completions",
+            check: Box::new(|asked, _| aws::signed(asked, "sagemaker")),
+        });
+    }
+    let params = format!(
+        "model: sagemaker_chat/m, api_base: \"{}\", aws_region_name: eu-central-1, \
+         aws_access_key_id: {}, aws_secret_access_key: {}",
+        upstream.url(),
+        aws::ACCESS_KEY,
+        aws::SECRET_KEY,
+    );
+    let gate = with(&params).start().await;
+    let answer = chat(&gate, gate.master_key(), &hello("g")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(upstream.last().path, "/endpoints/m/invocations");
+
+    let event = |delta: Value, finish: Value| {
+        json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
+    let text = format!(
+        "data: {}\n\ndata: {}\n\ndata: [DONE]\n\n",
+        event(json!({"role": "assistant", "content": "hello"}), Value::Null),
+        event(json!({}), json!("stop")),
+    );
+    let (a, b) = text.split_at(70);
+    let frames = [a, b].map(|part| aws::payload_part(part.as_bytes())).to_vec();
+    upstream.script(Reply::frames(200, "application/vnd.amazon.eventstream", frames));
+    let answer = chat(&gate, gate.master_key(), &hello_streamed("g")).await;
+    assert!(answer.text().contains("hello"), "{}", answer.text());
+    assert_eq!(answer.events().last().map(String::as_str), Some("[DONE]"));
+    assert_eq!(upstream.last().path, "/endpoints/m/invocations-response-stream");
 }

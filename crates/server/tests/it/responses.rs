@@ -213,6 +213,46 @@ async fn a_stored_answer_is_gone_on_from_by_whom_it_was_given_to() {
 }
 
 #[tokio::test]
+async fn a_stored_answer_is_fetched_and_deleted_by_whom_it_was_given_to() {
+    let (up, gate) = gate().await;
+    let (mine, theirs) = (key(&gate, json!({})).await, key(&gate, json!({})).await);
+    let made = ask(&gate, &mine, json!({"model": "native", "input": "One"})).await.json();
+    let id = made["id"].as_str().unwrap().to_owned();
+    let at = |tail: &str| format!("{}/v1/responses/{id}{tail}", gate.url());
+    let as_key = |key: &str| format!("Bearer {key}");
+    let (me, you) = (as_key(&mine), as_key(&theirs));
+
+    let found = call("GET", &at("?include[]=x"), &[("authorization", &me)], "").await;
+    assert_eq!(found.status, 200, "{}", found.text());
+    assert_eq!((&found.json()["id"], &found.json()["output"]), (&made["id"], &made["output"]));
+    assert_eq!(up.last().query.as_deref(), Some("include[]=x"));
+    assert_eq!(up.last().header("authorization"), format!("Bearer {UPSTREAM_KEY}"));
+    let items = call("GET", &at("/input_items"), &[("authorization", &me)], "").await;
+    assert_eq!(items.json()["object"], "list", "{}", items.text());
+
+    let before = up.requests().len();
+    let other = call("GET", &at(""), &[("authorization", &you)], "").await;
+    assert_refused(&other, 404, "not_found");
+    assert_refused(
+        &call("DELETE", &at(""), &[("authorization", &you)], "").await,
+        404,
+        "not_found",
+    );
+    assert_refused(&call("GET", &at(""), &[], "").await, 401, "invalid_api_key");
+    let raw = format!("{}/v1/responses/resp_scripted000001", gate.url());
+    assert_refused(&call("GET", &raw, &[("authorization", &me)], "").await, 404, "not_found");
+    let streamed = call("GET", &at("?stream=true"), &[("authorization", &me)], "").await;
+    assert_refused(&streamed, 400, "unsupported_parameter");
+    assert_eq!(up.requests().len(), before);
+
+    let deleted = call("DELETE", &at(""), &[("authorization", &me)], "").await;
+    assert_eq!(deleted.json(), json!({"id": id, "object": "response", "deleted": true}));
+    let gone = call("GET", &at(""), &[("authorization", &me)], "").await;
+    assert_eq!(gone.status, 404);
+    assert!(gone.text().contains(&id) && !gone.text().contains("scripted"), "{}", gone.text());
+}
+
+#[tokio::test]
 async fn errors_are_in_openais_envelope() {
     let (up, gate) = gate().await;
     let missing = ask(&gate, gate.master_key(), json!({"model": "chat"})).await;

@@ -76,6 +76,11 @@ impl Figures {
         self.output = None;
     }
 
+    /// So many searches were made: Google says it outside its figures.
+    pub(crate) fn searches_beside(&mut self, searches: u64) {
+        self.searches = self.searches.max(Some(searches).filter(|n| *n > 0));
+    }
+
     /// The operation has no tokens to answer with.
     pub(crate) fn has_no_output(&mut self) {
         self.output = self.output.or(Some(0));

@@ -175,6 +175,11 @@ pub fn fault_inside(body: &[u8]) -> Fault {
     fault::inside(body)
 }
 
+/// Whether a Gemini client's body holds signatures of providers that are not Google.
+pub(crate) fn holds_signatures(body: &[u8]) -> bool {
+    signature::are_held(body)
+}
+
 /// A broken stream's last words in `surface`'s spelling.
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {

@@ -74,6 +74,11 @@ pub(super) fn from_client(text: &str) -> Shown {
     }
 }
 
+/// Whether signatures of other providers may stand in a Gemini client's body: `tollgate` in base64.
+pub(super) fn are_held(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"dG9sbGdhdG").is_some()
+}
+
 #[derive(Deserialize)]
 struct ExtraContent {
     #[serde(default)]
@@ -121,6 +126,9 @@ mod tests {
             assert_eq!(back(&to_client(signature)), (false, signature.to_owned()));
         }
         assert_eq!(back(&redacted_to_client("EmwK+/=")), (true, "EmwK+/=".to_owned()));
+        for text in [to_client("EqQB"), redacted_to_client("EqQB")] {
+            assert!(are_held(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

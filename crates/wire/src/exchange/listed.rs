@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, bridge::Bridge};
 use crate::{
     fault::Fault,
     frame::sse::{self, TooLong},
@@ -19,6 +19,9 @@ use crate::{
 /// wants a list.
 pub struct Listed {
     inner: Box<dyn Exchange>,
+    /// What takes the place of a relay where bytes cannot pass: thoughts that another provider
+    /// signed are held in `thoughtSignature`, and only a bridge leaves them out.
+    instead: Option<Bridge>,
     /// Whether the client wants a list.
     wanted: bool,
     events: sse::Decoder,
@@ -49,10 +52,10 @@ impl List {
 }
 
 impl Listed {
-    /// Around `inner`.
-    pub fn new(inner: Box<dyn Exchange>) -> Self {
+    /// Around `inner`, or `instead` for a conversation that another provider has signed.
+    pub fn new(inner: Box<dyn Exchange>, instead: Option<Bridge>) -> Self {
         let events = sse::Decoder::up_to(sse::MAX_PICTURE_BYTES);
-        Listed { inner, wanted: false, events, list: List::default() }
+        Listed { inner, instead, wanted: false, events, list: List::default() }
     }
 
     fn items(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
@@ -68,6 +71,11 @@ impl Listed {
 impl Exchange for Listed {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         self.wanted = payload.peek.listed && payload.peek.stream;
+        if let Some(bridge) = self.instead.take()
+            && crate::dialect::holds_signatures(&payload.body)
+        {
+            self.inner = Box::new(bridge);
+        }
         self.inner.call(payload, to)
     }
 

@@ -6,12 +6,14 @@
 pub mod bridge;
 pub mod count;
 pub mod embed;
+mod framed;
 mod head;
 pub mod listed;
 pub mod losses;
 pub mod policy;
 pub mod relay;
 pub mod seal;
+pub mod stored;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -157,22 +159,35 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
+    let embeds = operation == crate::Operation::Embeddings;
     let counts = operation == crate::Operation::CountTokens;
     // What the configuration sets goes deep into Google's body, where no splice reaches; and its
     // count may name the model within it.
     let gemini = surface == crate::Dialect::Gemini;
     let deep = gemini && (counts || !to.defaults.is_empty());
     let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
+    // Of embeddings, only OpenAI's have one.
+    let same = same && (!embeds || surface == crate::Dialect::Openai);
     let exchange: Box<dyn Exchange> = if counts && !same {
         Box::new(count::Counting::new(surface, to.dialect))
     } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
-    } else if operation == crate::Operation::Embeddings {
+    } else if embeds {
         Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
     };
-    if gemini { Box::new(listed::Listed::new(exchange)) } else { exchange }
+    let exchange = match to.provider.frames {
+        crate::provider::Frames::Plain => exchange,
+        crate::provider::Frames::Aws => Box::new(framed::Framed::new(exchange)),
+    };
+    if !gemini {
+        return exchange;
+    }
+    // What another provider signed must not reach Google.
+    let instead =
+        (same && !counts).then(|| bridge::Bridge::new(operation, surface, to.dialect, shown_model));
+    Box::new(listed::Listed::new(exchange, instead))
 }
 
 /// The same for one request, which may have wishes of its own about its parameters.

@@ -20,8 +20,8 @@ use http::{HeaderMap, StatusCode};
 use self::{
     ear::{Ear, Verdict},
     edit::{Asked, Edits},
-    facts::Facts,
 };
+pub(super) use self::{facts::Facts, stamp::Stamp};
 use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,
@@ -56,6 +56,7 @@ impl Relay {
                 | Dialect::Completions
                 | Dialect::Responses
                 | Dialect::Gemini
+                | Dialect::Cohere
         )
     }
 
@@ -175,6 +176,7 @@ impl Exchange for Relay {
                 return Ok(body);
             }
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
+            (Operation::Chat, Dialect::Cohere) => ("message", facts.content.is_some()),
             (Operation::Chat, Dialect::Gemini) => ("candidates", facts.content.is_some()),
             (Operation::Chat, Dialect::Responses) => ("output", facts.content.is_some()),
             (Operation::Chat, _) => ("choices", facts.content.is_some()),
@@ -228,7 +230,7 @@ impl Exchange for Relay {
                 b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
             }
             // The reason why it ended was all.
-            Dialect::Gemini | Dialect::Responses => b"",
+            Dialect::Gemini | Dialect::Responses | Dialect::Cohere => b"",
             _ => b"data: [DONE]\n\n",
         });
         Ok(())

@@ -38,7 +38,7 @@ impl fmt::Debug for Tenant {
 }
 
 /// Where an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place([u8; PLACE]);
 
 impl Tenant {

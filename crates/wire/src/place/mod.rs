@@ -13,7 +13,11 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 pub use self::{fill::with_model, sign_in::SignIn};
-use crate::{Auth, Dialect, Login, Operation, Provider, Secret, login::Aws, provider::Patch};
+use crate::{
+    Auth, Dialect, Login, Operation, Provider, Secret,
+    login::Aws,
+    provider::{Frames, Patch},
+};
 
 /// A variable of a provider's templates.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -178,6 +182,7 @@ impl Provider {
             && self.families.is_empty()
             && self.paths.is_empty()
             && self.login.is_none()
+            && self.frames == Frames::Plain
     }
 }
 

@@ -6,6 +6,20 @@ use tollgate_wire::{Dialect, Operation, Refusal, RefusalKind, exchange::exchange
 
 use crate::fixtures::{SHOWN, cases, dropping, plain, target, upstreams};
 
+/// Thoughts that another provider signed do not reach Google, though bytes pass otherwise.
+#[test]
+fn what_another_provider_signed_stays_here() {
+    let to = target(Dialect::Gemini);
+    for (case, passes) in [("thinking_history", false), ("signed_calls", true)] {
+        let case = cases().into_iter().find(|it| it.name == case).unwrap();
+        let payload = case.asked(Dialect::Gemini).unwrap();
+        let mut exchange = exchange(Operation::Chat, Dialect::Gemini, &to, SHOWN);
+        let sent = exchange.call(&payload, &to).unwrap().body.concat();
+        assert_eq!(sent == payload.body, passes, "{}", case.name);
+        assert!(!String::from_utf8(sent).unwrap().contains("dG9sbGdhdG"), "{}", case.name);
+    }
+}
+
 /// What the client sees, and whether the stream broke.
 fn listed(upstream: Dialect, pieces: &[&[u8]]) -> (String, bool) {
     let to = dropping(target(upstream));

@@ -156,6 +156,7 @@ fn sum(dialect: Dialect, text: &str) -> Value {
         let Ok(event) = serde_json::from_str::<Value>(data) else { continue };
         match dialect {
             Dialect::Anthropic => add_event(&mut total, event),
+            Dialect::Cohere => add_cohere(&mut total, &event),
             Dialect::Gemini => add_piece(&mut total, event),
             Dialect::Responses => add_item_event(&mut total, event),
             _ => add_chunk(&mut total, event),
@@ -280,6 +281,26 @@ fn add_event(total: &mut Value, event: Value) {
                 total["usage"][name] = value.clone();
             }
         }
+        _ => {}
+    }
+}
+
+/// Contents, calls and citations by their index, which a lone one may lack.
+fn add_cohere(total: &mut Value, event: &Value) {
+    let index = event["index"].as_u64().unwrap_or(0).to_string();
+    let message = &event["delta"]["message"];
+    match event["type"].as_str().unwrap_or_default() {
+        "message-start" => total["id"] = event["id"].clone(),
+        "content-start" | "content-delta" => {
+            grow(&mut total["content"][&index], message["content"].clone());
+            grow(&mut total["logprobs"], event["logprobs"].clone());
+        }
+        "tool-plan-delta" => grow(&mut total["tool_plan"], message["tool_plan"].clone()),
+        "tool-call-start" | "tool-call-delta" => {
+            grow(&mut total["tool_calls"][&index], message["tool_calls"].clone());
+        }
+        "citation-start" => total["citations"][&index] = message["citations"].clone(),
+        "message-end" => total["end"] = event["delta"].clone(),
         _ => {}
     }
 }

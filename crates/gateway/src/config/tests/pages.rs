@@ -44,6 +44,7 @@ fn every_variable_is_on_the_page() {
         ("azure_ai", include_str!("../../../../../docs/providers/azure.md")),
         ("vertex_ai", include_str!("../../../../../docs/providers/vertex.md")),
         ("bedrock", include_str!("../../../../../docs/providers/bedrock.md")),
+        ("sagemaker_chat", include_str!("../../../../../docs/providers/sagemaker.md")),
         ("watsonx", include_str!("../../../../../docs/providers/watsonx.md")),
         ("databricks", include_str!("../../../../../docs/providers/databricks.md")),
         ("snowflake", include_str!("../../../../../docs/providers/snowflake.md")),

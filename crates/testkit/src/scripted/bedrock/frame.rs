@@ -13,9 +13,14 @@ pub(super) fn exception(name: &str, payload: &Value) -> Bytes {
 }
 
 fn message(headers: &[(&str, &str)], payload: &Value) -> Bytes {
-    let payload = payload.to_string();
+    let headers = [headers, &[(":content-type", "application/json")]].concat();
+    raw(&headers, payload.to_string().as_bytes())
+}
+
+/// A message of any bytes.
+pub(in super::super) fn raw(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     let mut block = BytesMut::new();
-    for (name, value) in headers.iter().chain(&[(":content-type", "application/json")]) {
+    for (name, value) in headers {
         block.put_u8(u8::try_from(name.len()).expect("a short name"));
         block.put_slice(name.as_bytes());
         block.put_u8(7);
@@ -27,7 +32,7 @@ fn message(headers: &[(&str, &str)], payload: &Value) -> Bytes {
     out.put_u32(u32::try_from(block.len()).expect("short headers"));
     out.put_u32(crc32(&out));
     out.put_slice(&block);
-    out.put_slice(payload.as_bytes());
+    out.put_slice(payload);
     out.put_u32(crc32(&out));
     out.freeze()
 }

@@ -2,7 +2,7 @@
 
 pub(super) mod aws;
 mod check;
-mod frame;
+pub(super) mod frame;
 mod shapes;
 
 use bytes::Bytes;

@@ -114,11 +114,14 @@ fn sampling(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(),
 fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let native = ask.surface == Dialect::Cohere;
     let mut functions = Vec::new();
-    let mut others = Vec::new();
+    let mut tools = Vec::new();
     for (index, tool) in ask.tools.iter().enumerate() {
         match tool {
-            Tool::Function(function) => functions.push(function),
-            Tool::Other { dialect: Dialect::Cohere, raw, .. } => others.push(raw),
+            Tool::Function(function) => {
+                functions.push(function);
+                tools.push(tool);
+            }
+            Tool::Other { dialect: Dialect::Cohere, .. } => tools.push(tool),
             Tool::Other { kind, .. } => {
                 let why = format!("cohere has no tools of type `{kind}`");
                 sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -135,12 +138,9 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
             }
         }
     }
-    if !functions.is_empty() || !others.is_empty() {
+    if !tools.is_empty() {
         body.put("tools", |out| {
-            json::list(out, |list| {
-                functions.iter().for_each(|f| write_tool(list, f));
-                others.iter().for_each(|raw| list.raw(raw.get()));
-            });
+            json::list(out, |list| tools.into_iter().for_each(|tool| write_tool(list, tool)));
         });
     }
     strict(&functions, sieve, body)?;
@@ -190,7 +190,11 @@ fn strict(
     sieve.refuse("tools[].function.strict", "cohere takes it for all tools or for none")
 }
 
-fn write_tool(list: &mut json::List<'_>, function: &Function) {
+fn write_tool(list: &mut json::List<'_>, tool: &Tool) {
+    let function = match tool {
+        Tool::Function(function) => function,
+        Tool::Other { raw, .. } => return list.raw(raw.get()),
+    };
     list.object(|o| {
         o.text("type", "function");
         o.object("function", |o| {

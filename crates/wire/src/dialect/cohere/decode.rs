@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{cite, reply::finish_of};
+use super::{cite, error::failed, reply::finish_of};
 use crate::{
     dialect::{Decode, fault_inside, figures::Figures},
     fault::{Fault, FaultKind},
@@ -105,8 +105,6 @@ struct DeltaIn<'a> {
     finish_reason: Option<String>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<String>,
 }
 
 /// `content` and the like are one object in a delta, and empty lists at the start.
@@ -291,12 +289,7 @@ impl State {
         for (_, part) in std::mem::take(&mut self.calls) {
             out.push(Event::Close { choice: 0, part });
         }
-        let delta = delta.unwrap_or(DeltaIn {
-            message: None,
-            finish_reason: None,
-            usage: None,
-            error: None,
-        });
+        let delta = delta.unwrap_or(DeltaIn { message: None, finish_reason: None, usage: None });
         if let Some(raw) = delta.usage {
             let text = raw.get();
             self.figures.read(Dialect::Cohere, text.as_bytes(), &(0..text.len()));
@@ -307,11 +300,7 @@ impl State {
             Some(word) => finish_of(word),
         };
         let Some(finish) = finish else {
-            let fault = fault_inside(data);
-            return Err(match delta.error {
-                Some(message) => Fault { message, ..fault },
-                None => fault,
-            });
+            return Err(failed(data));
         };
         out.push(Event::Finish { choice: 0, finish });
         self.done = true;

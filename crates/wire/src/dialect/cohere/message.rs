@@ -50,29 +50,40 @@ fn check(
     }
     for (place, block) in message.blocks.iter().enumerate() {
         let at = format!("messages[{index}].content[{place}]");
-        check_block(block, &at, message.role == Role::User, sieve)?;
+        let place_of = Place { native, users: message.role == Role::User };
+        check_block(block, &at, place_of, sieve)?;
         if let Part::ToolResult(result) = &block.part {
             if result.is_error == Some(true) {
                 sieve.hint("is_error");
             }
             for (place, block) in result.blocks.iter().enumerate() {
-                check_block(block, &format!("{at}.content[{place}]"), false, sieve)?;
+                let place_of = Place { native, users: false };
+                check_block(block, &format!("{at}.content[{place}]"), place_of, sieve)?;
             }
         }
     }
     Ok(())
 }
 
+/// Whose a block is.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Whether the client spoke Cohere too: then everything is spelled as it was.
+    native: bool,
+    /// Whether it stands in a user's message.
+    users: bool,
+}
+
 fn check_block(
     block: &Block,
     at: &str,
-    users: bool,
+    Place { native, users }: Place,
     sieve: &mut Sieve<'_>,
 ) -> Result<(), CannotAsk> {
     if block.cache.is_some() {
         sieve.hint("cache_control");
     }
-    for (name, value) in &block.extra {
+    for (name, value) in block.extra.iter().filter(|_| !native) {
         if **name == *"citations" && value.get().contains("true") {
             let why = "cohere cites what comes in `documents`";
             sieve.refuse(&format!("{at}.citations"), why)?;
@@ -112,19 +123,19 @@ fn write(list: &mut List<'_>, message: &Message, native: bool) {
     match message.role {
         Role::System | Role::Developer => list.object(|o| {
             o.text("role", "system");
-            content(o, &message.blocks.iter().collect::<Vec<_>>(), message.form);
+            content(o, &message.blocks.iter().collect::<Vec<_>>(), message.form, native);
         }),
-        Role::User | Role::Tool => user(list, message),
+        Role::User | Role::Tool => user(list, message, native),
         Role::Assistant => list.object(|o| assistant(o, message, native)),
     }
 }
 
 /// Tool results become messages of their own; what else the user said follows.
-fn user(list: &mut List<'_>, message: &Message) {
+fn user(list: &mut List<'_>, message: &Message, native: bool) {
     let mut said = Vec::new();
     for block in &message.blocks {
         if let Part::ToolResult(result) = &block.part {
-            list.object(|o| tool(o, result));
+            list.object(|o| tool(o, result, native));
         } else if is_written(block) {
             said.push(block);
         }
@@ -134,17 +145,17 @@ fn user(list: &mut List<'_>, message: &Message) {
     }
     list.object(|o| {
         o.text("role", "user");
-        content(o, &said, message.form);
+        content(o, &said, message.form, native);
     });
 }
 
-fn tool(o: &mut Object<'_>, result: &ToolResult) {
+fn tool(o: &mut Object<'_>, result: &ToolResult, native: bool) {
     o.text("role", "tool");
     o.text("tool_call_id", &result.id);
     // A picture was refused or named before.
     let fits = |block: &&Block| is_written(block) && !matches!(block.part, Part::Image { .. });
     let blocks: Vec<&Block> = result.blocks.iter().filter(fits).collect();
-    content(o, &blocks, result.form.unwrap_or(Form::Bare));
+    content(o, &blocks, result.form.unwrap_or(Form::Bare), native);
 }
 
 fn assistant(o: &mut Object<'_>, message: &Message, native: bool) {
@@ -199,21 +210,29 @@ fn write_text(o: &mut Object<'_>, text: &str) {
 }
 
 /// One text is a string, unless it was a list; anything else is a list.
-fn content(o: &mut Object<'_>, blocks: &[&Block], form: Form) {
+fn content(o: &mut Object<'_>, blocks: &[&Block], form: Form, native: bool) {
     match (form, blocks) {
         (_, []) => o.text("content", ""),
         (Form::Bare, [Block { part: Part::Text(text), .. }]) => o.text("content", text),
         _ => o.list("content", |list| {
             for block in blocks {
-                write_part(list, block);
+                write_part(list, block, native);
             }
         }),
     }
 }
 
-fn write_part(list: &mut List<'_>, block: &Block) {
+fn write_part(list: &mut List<'_>, block: &Block, native: bool) {
+    let marks = |o: &mut Object<'_>| {
+        if native {
+            o.extra(&block.extra);
+        }
+    };
     match &block.part {
-        Part::Text(text) | Part::Refusal(text) => list.object(|o| write_text(o, text)),
+        Part::Text(text) | Part::Refusal(text) => list.object(|o| {
+            write_text(o, text);
+            marks(o);
+        }),
         Part::File { source: Source::Text(text), name } => list.object(|o| match name {
             Some(name) => write_text(o, &format!("{name}\n\n{text}")),
             None => write_text(o, text),
@@ -226,6 +245,7 @@ fn write_part(list: &mut List<'_>, block: &Block) {
                     o.text("url", &url);
                     o.some_text("detail", detail.as_deref());
                 });
+                marks(o);
             });
         }
         Part::Other { dialect: Dialect::Cohere, raw } => list.raw(raw.get()),

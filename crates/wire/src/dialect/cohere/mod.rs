@@ -22,7 +22,9 @@ use crate::{
     target::Target,
 };
 
+pub(crate) use error::failed;
 pub(super) use error::{broken, refusal};
+pub(crate) use reply::finish_of;
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

@@ -104,7 +104,7 @@ pub(super) fn call(raw: &RawValue, at: At<'_>) -> Result<ToolCall, Malformed> {
 }
 
 /// `None` for an answer that failed.
-pub(super) fn finish_of(word: &str) -> Option<Finish> {
+pub(crate) fn finish_of(word: &str) -> Option<Finish> {
     let reason = match word {
         "ERROR" => return None,
         // Cut off by the clock.

@@ -142,6 +142,18 @@ pub(super) fn annotations(grounding: &RawValue, said: &Said) -> Option<Raw> {
     RawValue::from_string(Value::Array(cited).to_string()).ok()
 }
 
+/// How many searches were made for a candidate.
+pub(super) fn queries(grounding: &RawValue) -> u64 {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Queries {
+        #[serde(default)]
+        web_search_queries: Vec<serde::de::IgnoredAny>,
+    }
+    let read: Result<Queries, _> = serde_json::from_str(grounding.get());
+    read.map_or(0, |read| read.web_search_queries.len() as u64)
+}
+
 fn citation(source: &Chunk, start: usize, end: usize) -> Option<Value> {
     let web = source.web.as_ref().or(source.retrieved_context.as_ref()).or(source.maps.as_ref())?;
     let uri = web.uri.as_deref()?;

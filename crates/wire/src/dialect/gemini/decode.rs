@@ -69,6 +69,7 @@ impl Decode for Decoder {
 #[derive(Default)]
 struct State {
     id: String,
+    model: String,
     ids: Option<Ids>,
     done: bool,
     figures: Figures,
@@ -167,6 +168,7 @@ impl State {
         };
         let (id, model) = (text("responseId"), text("modelVersion"));
         self.id.clone_from(&id);
+        self.model.clone_from(&model);
         let usage = fields.take("usageMetadata");
         let usage = usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get(), None));
         self.ids = Some(Ids::of_answer(&id));
@@ -204,6 +206,8 @@ impl State {
             choice.part(raw, &self.id, ids, out)?;
         }
         if let Some(grounding) = said.grounding_metadata {
+            let queries = candidate::queries(grounding);
+            self.figures.searches_beside(super::searches(&self.model, queries));
             let annotations = candidate::annotations(grounding, &choice.said);
             choice.aside(Place::Delta, "annotations", annotations, out);
         }

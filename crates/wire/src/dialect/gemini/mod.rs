@@ -88,6 +88,11 @@ impl Upstream for Gemini {
     }
 }
 
+/// The searches that Google charges for, of the queries that an answer of this model names.
+pub(crate) fn searches(model: &str, queries: u64) -> u64 {
+    thinking::Family::of(model).searches(queries)
+}
+
 /// What a Gemini client said that no other dialect has a place for: refused by name, or, where the
 /// answer does not depend on it, named.
 pub(super) fn foreign(ask: &Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {

@@ -20,6 +20,7 @@ use crate::{
     op::chat::{
         Block, Choice, Extra, Finish, MAX_BLOCKS, MAX_CHOICES, Part, Raw, Reason, Response,
     },
+    usage::Usage,
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -46,13 +47,19 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         Some(_) | None if blocked => vec![refused()],
         Some(_) | None => return Err(at.wrong("a list of candidates")),
     };
+    let choices: Vec<Choice> = choices;
+    let grounded = choices.iter().flat_map(|choice| &choice.extra);
+    let grounded = grounded.filter(|(name, _)| **name == *"groundingMetadata");
+    let queries = grounded.map(|(_, raw)| candidate::queries(raw)).sum();
+    let searches = u32::try_from(super::searches(&model, queries)).unwrap_or(u32::MAX);
+    let usage = usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get(), None));
     Ok(Response {
         upstream: Dialect::Gemini,
         id,
         model,
         created: None,
         choices,
-        usage: usage.map(|raw| Figures::whole(Dialect::Gemini, raw.get(), None)),
+        usage: usage.map(|usage| Usage { searches, ..usage }),
         extra,
     })
 }

@@ -40,6 +40,12 @@ impl Family {
         self.generation.is_some_and(|generation| generation >= (3, 0))
     }
 
+    /// The searches that Google charges for: each of the third generation's, and one a prompt
+    /// before. <https://ai.google.dev/gemini-api/docs/pricing>
+    pub(super) fn searches(self, queries: u64) -> u64 {
+        if self.is_third() { queries } else { queries.min(1) }
+    }
+
     /// Google's own table of OpenAI's words. `None` for a word that nobody knows.
     pub(super) fn effort(self, effort: &str) -> Option<Depth> {
         let word = match effort {

@@ -88,6 +88,7 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
     for (index, tool) in ask.tools.iter().enumerate() {
         if let Tool::Other { dialect, kind, .. } = tool
             && *dialect != Dialect::Openai
+            && !native
         {
             let why = format!("`{kind}` is a tool of {} alone", dialect.name());
             sieve.refuse(&format!("tools[{index}]"), &why)?;

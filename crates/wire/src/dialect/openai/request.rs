@@ -200,7 +200,7 @@ fn tools(fields: &mut Fields<'_, '_>) -> Result<Vec<Tool>, Malformed> {
 
 fn tool(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
     let mut fields = Fields::of(raw, at)?;
-    let kind = fields.need_text("type")?;
+    let Some(kind) = fields.text("type")? else { return googles(raw, fields) };
     if kind != "function" {
         return Ok(Tool::Other { dialect: Dialect::Openai, kind, raw: raw.to_owned() });
     }
@@ -222,6 +222,22 @@ fn tool(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
         return Ok(Tool::Other { dialect: Dialect::Openai, kind, raw: raw.to_owned() });
     }
     Ok(Tool::Function(read))
+}
+
+/// `{"googleSearch": {}}`, which LiteLLM's clients put among OpenAI's tools.
+fn googles(raw: &RawValue, fields: Fields<'_, '_>) -> Result<Tool, Malformed> {
+    let wrong = fields.wrong("type", "a string");
+    let members = fields.rest();
+    match members.as_slice() {
+        [(name, value)] if value.get().starts_with('{') && **name != *"function" => {
+            Ok(Tool::Other {
+                dialect: Dialect::Gemini,
+                kind: name.to_string(),
+                raw: raw.to_owned(),
+            })
+        }
+        _ => Err(wrong),
+    }
 }
 
 fn tool_choice(fields: &mut Fields<'_, '_>) -> Result<Option<ToolChoice>, Malformed> {

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use super::{facts::Facts, stamp::Stamp};
 use crate::{
     Dialect, Operation,
-    dialect::{fault_inside, figures::Figures},
+    dialect::{cohere, fault_inside, figures::Figures, gemini},
     fault::{Fault, FaultKind},
     frame::sse::{Frame, next_line},
     json::Scan,
@@ -98,6 +98,16 @@ impl Ear {
                     return Ok(Verdict::Pass);
                 }
             }
+            Dialect::Cohere => {
+                const DELTA: &[u8] = b"event: content-delta\ndata: ";
+                if let Some(data) = single_line(raw, DELTA)
+                    && self.begun
+                    && is_braced(data)
+                {
+                    self.content.add(data);
+                    return Ok(Verdict::Pass);
+                }
+            }
             // Each event may hold the last figures, and most do.
             Dialect::Gemini => {}
             Dialect::Responses => {
@@ -133,6 +143,7 @@ impl Ear {
         if let Some(span) = &facts.tier {
             self.figures.read_tier(body, span);
         }
+        self.searched(facts, body);
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -203,6 +214,7 @@ impl Ear {
         })?;
         let hide = match self.dialect {
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
+            Dialect::Cohere => self.cohere(&facts, data)?,
             Dialect::Gemini => self.gemini(&facts, data)?,
             Dialect::Responses => return self.responses(&facts, &frame, raw),
             _ => self.openai(&facts, data)?,
@@ -254,9 +266,19 @@ impl Ear {
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
         }
+        self.searched(facts, data);
         self.begun = true;
         self.content.add(data);
         Ok(false)
+    }
+
+    /// Searches are no figure of Google's, but they have a price, which depends on the model.
+    fn searched(&mut self, facts: &Facts, text: &[u8]) {
+        let model = facts.model.clone().filter(|_| facts.queries > 0);
+        let model = model.and_then(|span| std::str::from_utf8(text.get(span)?).ok());
+        if let Some(model) = model {
+            self.figures.searches_beside(gemini::searches(model.trim_matches('"'), facts.queries));
+        }
     }
 
     /// <https://docs.claude.com/en/docs/build-with-claude/streaming#event-types>
@@ -282,6 +304,29 @@ impl Ear {
                 }
                 self.finish = self.finish.or(facts.finish);
             }
+        }
+        self.begun = true;
+        Ok(false)
+    }
+
+    /// <https://docs.cohere.com/docs/streaming>
+    fn cohere(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(cohere::failed(data)));
+        }
+        let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or_default();
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        match kind {
+            b"\"message-end\"" => {
+                self.done = true;
+                self.finish = self.finish.or(facts.finish).or(Some(Reason::Stop.openai()));
+            }
+            b"\"content-delta\"" | b"\"tool-plan-delta\"" | b"\"tool-call-delta\"" => {
+                self.content.add(data);
+            }
+            _ => {}
         }
         self.begun = true;
         Ok(false)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    dialect::{fault::says_something, responses},
+    dialect::{cohere::finish_of, fault::says_something, responses},
     json::{Flaw, Scan, Text},
     matrix::Dialect,
     op::chat::Reason,
@@ -11,7 +11,7 @@ use crate::{
 
 /// Where they stand; spans are byte ranges of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(in crate::exchange) struct Facts {
     /// `type`, not openai's.
     pub(super) kind: Option<Range<usize>>,
     /// `error`, unless `null`, empty or false.
@@ -25,8 +25,10 @@ pub(super) struct Facts {
     /// Whether a tool of the client's is called, where the reason of the end does not say so:
     /// gemini and responses.
     pub(super) called: bool,
-    /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`. `None` if
-    /// it is missing, `null`.
+    /// Searches that an answer names, gemini's only.
+    pub(super) queries: u64,
+    /// What a chat's answer consists of: `choices`, `content`, `candidates`, `output`,
+    /// `message`. `None` if it is missing, `null`.
     pub(super) content: Option<Range<usize>>,
     /// Whether `choices` is `[]`.
     pub(super) empty: bool,
@@ -42,7 +44,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Reads all of `text`, which must be a JSON object and nothing else.
-    pub(super) fn read(dialect: Dialect, text: &[u8]) -> Result<Facts, Flaw> {
+    pub(in crate::exchange) fn read(dialect: Dialect, text: &[u8]) -> Result<Facts, Flaw> {
         let mut facts = Facts::default();
         let mut scan = Scan::new(text);
         scan.open_object()?;
@@ -50,6 +52,7 @@ impl Facts {
         while let Some(key) = scan.next_key(&mut first)? {
             match dialect {
                 Dialect::Anthropic => facts.anthropic(&key, &mut scan, text)?,
+                Dialect::Cohere => facts.cohere(&key, &mut scan, text)?,
                 Dialect::Gemini => facts.gemini(&key, &mut scan, text)?,
                 Dialect::Responses => facts.responses(&key, &mut scan, text)?,
                 _ => facts.openai(&key, &mut scan, text)?,
@@ -100,6 +103,45 @@ impl Facts {
         Ok(())
     }
 
+    /// The `message` of an error is a string, that of an answer an object.
+    fn cohere(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        match key.raw {
+            b"type" => self.kind = Some(scan.value()?),
+            b"message" => {
+                let span = present(scan, text)?;
+                let is_text = |span: &Range<usize>| text.get(span.start) == Some(&b'"');
+                self.error |= span.as_ref().is_some_and(is_text);
+                self.content = span;
+            }
+            b"finish_reason" => self.cohere_finish(scan, text)?,
+            b"delta" if scan.look() == Some(b'{') => {
+                scan.open_object()?;
+                let mut first = true;
+                while let Some(key) = scan.next_key(&mut first)? {
+                    match key.raw {
+                        b"finish_reason" => self.cohere_finish(scan, text)?,
+                        b"usage" => self.common(&key, scan, text)?,
+                        _ => scan.skip()?,
+                    }
+                }
+            }
+            _ => return self.common(key, scan, text),
+        }
+        Ok(())
+    }
+
+    fn cohere_finish(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let span = scan.value()?;
+        let word = text.get(span).and_then(|word| std::str::from_utf8(word).ok());
+        if let Some(word) = word.and_then(|word| word.strip_prefix('"')?.strip_suffix('"')) {
+            match finish_of(word) {
+                Some(finish) => self.finish = self.finish.or(Some(finish.reason.openai())),
+                None => self.error = true,
+            }
+        }
+        Ok(())
+    }
+
     /// An answer without candidates is the refusal of a prompt, and says why.
     fn gemini(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         match key.raw {
@@ -139,6 +181,10 @@ impl Facts {
             }
             b"content" if scan.look() == Some(b'{') => {
                 self.called |= calls(scan)?;
+                Ok(())
+            }
+            b"groundingMetadata" if scan.look() == Some(b'{') => {
+                self.queries = self.queries.saturating_add(queries(scan)?);
                 Ok(())
             }
             _ => scan.skip(),
@@ -290,6 +336,26 @@ fn calls(scan: &mut Scan<'_>) -> Result<bool, Flaw> {
         })?;
     }
     Ok(called)
+}
+
+/// How many searches the grounding that comes next names.
+fn queries(scan: &mut Scan<'_>) -> Result<u64, Flaw> {
+    let mut count = 0;
+    scan.open_object()?;
+    let mut first = true;
+    while let Some(key) = scan.next_key(&mut first)? {
+        if key.raw != b"webSearchQueries" || scan.look() != Some(b'[') {
+            scan.skip()?;
+            continue;
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            scan.skip()?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 /// Walks the members of each object of the list that comes next.

@@ -17,7 +17,7 @@ use crate::{
 
 /// What is replaced.
 #[derive(Debug, Default)]
-pub(super) struct Stamp {
+pub(in crate::exchange) struct Stamp {
     /// The model's name as JSON, if the upstream knows another one.
     pub(super) model: Option<Bytes>,
     seal: Option<(Tenant, Place)>,
@@ -26,6 +26,11 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
+    /// For answers that are kept at this place.
+    pub(in crate::exchange) fn of(tenant: &Tenant, place: Place) -> Self {
+        Stamp { model: None, seal: Some((tenant.clone(), place)), previous: None }
+    }
+
     /// Puts the provider's own id of the answer before into the request. Without a tenant there is
     /// one account and one user: ids are the provider's.
     pub(super) fn ask(
@@ -63,19 +68,19 @@ impl Stamp {
     }
 
     /// An answer, or an event that has it, with the client's names; `None` if they are the same.
-    pub(super) fn stamped(&self, facts: &Facts, data: &[u8]) -> Option<Bytes> {
+    pub(in crate::exchange) fn stamped(&self, facts: &Facts, data: &[u8]) -> Option<Bytes> {
         let mut spans: Vec<(Range<usize>, Bytes)> = Vec::new();
         if let (Some(span), Some(model)) = (&facts.model, &self.model) {
             spans.push((span.clone(), model.clone()));
         }
         let [id, previous] = &facts.ids;
-        if let (Some(span), Some((tenant, place))) = (id, &self.seal) {
-            let id: String = serde_json::from_slice(data.get(span.clone())?).ok()?;
-            let sealed = serde_json::to_vec(&tenant.seal(*place, &id)).ok()?;
-            spans.push((span.clone(), sealed.into()));
-        }
-        if let (Some(span), Some(known)) = (previous, &self.previous) {
-            spans.push((span.clone(), known.clone()));
+        for (span, known) in [(id, None), (previous, self.previous.clone())] {
+            if let (Some(span), Some((tenant, place))) = (span, &self.seal) {
+                let id: String = serde_json::from_slice(data.get(span.clone())?).ok()?;
+                let sealed = || serde_json::to_vec(&tenant.seal(*place, &id)).ok();
+                let known = known.or_else(|| sealed().map(Bytes::from));
+                spans.push((span.clone(), known?));
+            }
         }
         if spans.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-use super::support::{chat, messages};
+use super::support::{called, chat, messages, target};
 use super::*;
 use crate::{SearchSize, Tier};
 
@@ -6,6 +6,11 @@ const OPENAI_TEXT: &str = include_str!("../streams/openai_text.sse");
 const OPENAI_TOOLS: &str = include_str!("../streams/openai_tools.sse");
 const REASONING: &str = include_str!("../streams/reasoning.sse");
 const ANTHROPIC: &str = include_str!("../streams/anthropic_thinking.sse");
+
+const COHERE: &str =
+    include_str!("../../../../../../fixtures/chat/tools_stream/upstream.cohere.sse");
+const COHERE_ERROR: &str =
+    include_str!("../../../../../../fixtures/chat/error_stream/upstream.cohere.sse");
 
 const STREAMED: &str = r#"{"model":"m","messages":[],"stream":true}"#;
 const STREAMED_WITH_USAGE: &str =
@@ -320,4 +325,25 @@ fn garbage_in_the_middle_is_a_fault() {
     let passed = passes(openai("m", STREAMED), &format!("{first}data: oops\n\n"));
     assert_eq!(passed.out, first);
     assert_eq!(passed.end.unwrap_err().0, FaultKind::BadResponse);
+}
+
+#[test]
+fn coheres_streams_pass_and_are_heard() {
+    let relay = || {
+        let to = target(Dialect::Cohere, "m");
+        called(Operation::Chat, Dialect::Cohere, "a", &to, STREAMED).0
+    };
+    let passed = passes(relay, COHERE);
+    assert_eq!(passed.out, COHERE);
+    assert_eq!(passed.usage, Usage { input: 37, output: 28, ..Usage::default() });
+    assert_eq!((passed.finish, passed.done), (Some("tool_calls"), true));
+
+    let failed = passes(relay, COHERE_ERROR);
+    let (kind, message) = failed.end.unwrap_err();
+    assert_eq!((kind, message.as_str()), (FaultKind::Server, "the model is overloaded"));
+    assert!(failed.out.ends_with("data: {\"type\":\"content-end\",\"index\":0}\n\n"));
+
+    let cut = passes(relay, &without(&without(COHERE, "message-end"), "[DONE]"));
+    assert_eq!(cut.end.unwrap_err().0, FaultKind::Disconnected);
+    assert!(cut.usage.estimated && cut.begun);
 }
