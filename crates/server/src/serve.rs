@@ -259,14 +259,18 @@ fn watch(gateway: &Arc<Gateway>, options: ServeOptions) {
     // Not a tracked task: shutdown must not wait for it.
     gateway.cold.spawn(async move {
         let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-        let mut seen = stamp(&path);
+        let stamps = || {
+            let providers = gw.snapshot.load().general.providers_file.clone();
+            (stamp(&path), providers.and_then(|path| stamp(&path)))
+        };
+        let mut seen = stamps();
         let mut look = tokio::time::interval(WATCH_EVERY);
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
                 _ = look.tick() => {
-                    let now = stamp(&path);
-                    if now == seen || now.is_none() {
+                    let now = stamps();
+                    if now == seen || now.0.is_none() {
                         continue;
                     }
                     seen = now;

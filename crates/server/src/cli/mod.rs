@@ -3,6 +3,7 @@
 
 mod chat;
 mod check;
+mod cost;
 mod keys;
 
 pub(crate) mod terminal;
@@ -36,6 +37,8 @@ enum Command {
     Chat(chat::ChatArgs),
     /// What was used and what it cost
     Usage(usage::UsageArgs),
+    /// What usage would cost at list prices: JSON lines in, JSON lines out
+    Cost(cost::CostArgs),
     /// Make and manage keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -120,6 +123,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         }
         Command::Chat(args) => chat::chat(args).await,
         Command::Usage(args) => usage::usage(args).await,
+        Command::Cost(args) => cost::run(args),
         Command::Keys(command) => keys::run(command).await,
         Command::Config(command) => check::run(command),
     };
