@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use tollgate_testkit::{Reply, get, open};
 
 use crate::gate::{
-    UPSTREAM_KEY, admin, base, binary, chat, hello, hello_streamed, look, models, upstream, with_models,
+    UPSTREAM_KEY, admin, base, binary, chat, hello, hello_streamed, look, models, upstream,
+    with_models,
 };
 
 #[tokio::test]
