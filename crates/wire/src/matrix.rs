@@ -250,6 +250,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn paths_may_name_the_model() {
+        for (path, expect) in [
+            ("/engines/m/completions", Some((Dialect::Completions, "m"))),
+            ("/v1/engines/m/completions", Some((Dialect::Completions, "m"))),
+            ("/engines/a/b/chat/completions", Some((Dialect::Openai, "a/b"))),
+            ("/openai/deployments/gpt-4o/chat/completions", Some((Dialect::Openai, "gpt-4o"))),
+            ("/openai/deployments/e/embeddings", Some((Dialect::Openai, "e"))),
+            ("/engines//completions", None),
+            ("/engines/completions", None),
+            ("/deployments/m/completions", None),
+        ] {
+            let route = surface(path).map(|route| (route.surface, route.named.unwrap().model));
+            assert_eq!(route, expect, "{path}");
+        }
+        let plain = surface("/v1/completions").unwrap();
+        assert_eq!((plain.surface, plain.named), (Dialect::Completions, None));
+    }
+
+    #[test]
+    fn stored_answers_have_paths() {
+        for (path, expect) in [
+            ("/v1/responses/resp_1", Some(("resp_1", ""))),
+            ("/openai/v1/responses/resp_1/input_items", Some(("resp_1", "/input_items"))),
+            ("/responses/resp_1/cancel", None),
+            ("/v1/responses/", None),
+            ("/v1/responses", None),
+        ] {
+            assert_eq!(stored(path), expect, "{path}");
+        }
+    }
+
+    #[test]
     fn googles_paths_name_the_model() {
         for (path, expect) in [
             ("/v1beta/models/gemini-2.5-pro:generateContent", Some(("gemini-2.5-pro", false))),

@@ -237,6 +237,41 @@ async fn signatures_survive_openais_clients() {
     }
 }
 
+#[tokio::test]
+async fn signatures_survive_responses_clients() {
+    let (upstream, gate) = start().await;
+    let url = format!("{}/v1/responses", gate.url());
+    let parameters = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
+    let tool = json!({ "type": "function", "name": "get_weather", "parameters": parameters });
+    for stream in [false, true] {
+        let mut input = vec![json!({ "role": "user", "content": "Weather in Bern" })];
+        let mut body = json!({ "model": "third", "input": input, "tools": [tool], "stream": stream,
+            "store": false, "include": ["reasoning.encrypted_content"] });
+        let answer = post(&url, gate.master_key(), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let response = match stream {
+            false => answer.json(),
+            true => pieces(&answer).pop().unwrap()["response"].clone(),
+        };
+        let output = response["output"].as_array().unwrap();
+        let kinds: Vec<&Value> = output.iter().map(|item| &item["type"]).collect();
+        assert_eq!(kinds, ["reasoning", "function_call"], "{response}");
+        input.extend(output.iter().cloned());
+        input.push(json!({ "type": "function_call_output", "call_id": output[1]["call_id"],
+            "output": "sunny" }));
+        body["input"] = json!(input);
+        body["stream"] = json!(false);
+        let answer = post(&url, gate.master_key(), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let said = &answer.json()["output"][0]["content"][0]["text"];
+        assert_eq!(said, "The tool said: sunny");
+        let sent = upstream.last().json();
+        let signature = sent["contents"][1]["parts"][0]["thoughtSignature"].as_str().unwrap();
+        let held = format!("signature:google#{signature}");
+        assert_eq!(output[0]["encrypted_content"], held);
+    }
+}
+
 async fn messages(gate: &Tollgate, body: &Value) -> Answer {
     let headers = [
         ("x-api-key", gate.master_key()),

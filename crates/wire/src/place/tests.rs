@@ -381,3 +381,36 @@ fn gemini_at_vertex_is_under_googles_name() {
         &format!("{base}/endpoints/123:streamGenerateContent?alt=sse"),
     );
 }
+
+#[test]
+fn bedrocks_models_name_their_region() {
+    let keys = "aws_access_key_id=a aws_secret_access_key=s";
+    let check = |model: &str, settings: &str, name: &str, base: &str, region: &str| {
+        let settings = format!("{keys} {settings}");
+        let site = site(builtin(), "bedrock", &settings).unwrap();
+        let settled = site.settle(model, None).unwrap();
+        assert_eq!((settled.model.as_str(), settled.base.as_str()), (name, base), "{model}");
+        let login = settled.login.unwrap();
+        let Login::Aws(aws) = &*login else { unreachable!("{model}: another login") };
+        assert_eq!((aws.region.as_str(), aws.service.as_str()), (region, "bedrock"), "{model}");
+    };
+    let at = |region: &str| format!("https://bedrock-runtime.{region}.amazonaws.com");
+    let claude = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+    check(claude, "", claude, &at("us-west-2"), "us-west-2");
+    check(claude, "aws_region_name=eu-west-1", claude, &at("eu-west-1"), "eu-west-1");
+    check(claude, "$AWS_REGION=us-east-2", claude, &at("us-east-2"), "us-east-2");
+    check(&format!("converse/{claude}"), "", claude, &at("us-west-2"), "us-west-2");
+    let there = format!("us-gov-west-1/{claude}");
+    check(&there, "aws_region_name=eu-west-1", claude, &at("us-gov-west-1"), "us-gov-west-1");
+    check(&format!("invoke/{there}"), "", claude, &at("us-gov-west-1"), "us-gov-west-1");
+    let arn =
+        "arn:aws:bedrock:ap-south-1:123456789012:inference-profile/apac.amazon.nova-lite-v1:0";
+    check(arn, "", arn, &at("ap-south-1"), "ap-south-1");
+    let china = "https://bedrock-runtime.cn-north-1.amazonaws.com.cn";
+    check(&format!("cn-north-1/{claude}"), "", claude, china, "cn-north-1");
+    // An address that is given stays; what is signed for is the region all the same.
+    let given = "https://vpce-1.bedrock-runtime.eu-west-1.vpce.amazonaws.com";
+    check(&there, &format!("api_base={given}"), claude, given, "us-gov-west-1");
+    let half = site(builtin(), "bedrock", "aws_access_key_id=a").unwrap_err();
+    assert_eq!(half[0].param, "aws_secret_access_key");
+}

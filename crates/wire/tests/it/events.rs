@@ -55,11 +55,12 @@ fn binary_streams_are_what_their_lines_say() {
         let Some(lines) = case.file("upstream.bedrock.events") else { continue };
         let lines = std::str::from_utf8(&lines).unwrap();
         let bytes: Vec<u8> = lines.lines().flat_map(message).collect();
-        if update {
+        let file = case.file("upstream.bedrock.bin");
+        // What is right already is left alone: other tests read it at the same time.
+        if update && file.as_deref() != Some(&bytes) {
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/chat");
             fs::write(root.join(&case.name).join("upstream.bedrock.bin"), &bytes).unwrap();
         } else {
-            let file = case.file("upstream.bedrock.bin");
             assert_eq!(file, Some(Bytes::from(bytes)), "{}", case.name);
         }
         checked += 1;

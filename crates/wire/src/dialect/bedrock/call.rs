@@ -17,7 +17,7 @@ use crate::{
     dialect::{
         body::Body,
         fields::{At, Fields},
-        json,
+        gemini, json,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
@@ -311,12 +311,16 @@ impl Rest {
             sieve.hint("metadata");
         }
         self.tier(ask, sieve)?;
-        for (name, _) in &ask.output_extra {
-            sieve.refuse(&format!("output_config.{name}"), "bedrock has no such parameter")?;
-        }
-        for (name, raw) in &ask.extra {
-            if !self.own(name, raw)? {
-                self.foreign(name, raw, ask.surface, family, sieve)?;
+        if ask.surface == Dialect::Gemini {
+            gemini::foreign(ask, sieve)?;
+        } else {
+            for (name, _) in &ask.output_extra {
+                sieve.refuse(&format!("output_config.{name}"), "bedrock has no such parameter")?;
+            }
+            for (name, raw) in &ask.extra {
+                if !self.own(name, raw)? {
+                    self.foreign(name, raw, ask.surface, family, sieve)?;
+                }
             }
         }
         for (name, json) in &to.defaults {

@@ -166,9 +166,12 @@ struct MessageStopIn<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct MetadataIn<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
 }
 
 impl State {
@@ -205,7 +208,9 @@ impl State {
             ("metadata", true) => {
                 let said: MetadataIn<'_> = read(frame.payload)?;
                 if let Some(raw) = said.usage {
-                    out.push(Event::Usage(self.additional.add_to(usage::read(raw))));
+                    out.push(Event::Usage(
+                        self.additional.add_to(usage::read(raw, said.service_tier)),
+                    ));
                 }
                 self.done = self.finished;
             }

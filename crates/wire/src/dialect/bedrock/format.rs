@@ -33,6 +33,8 @@ pub(super) fn shape<'a>(
 ) -> Result<Shape<'a>, CannotAsk> {
     let field = match ask.surface {
         Dialect::Anthropic => "output_config.format",
+        Dialect::Responses => "text.format",
+        Dialect::Gemini => "generationConfig.responseMimeType",
         _ => "response_format",
     };
     match &ask.format {

@@ -46,6 +46,10 @@ pub(super) fn write<'a>(
     if asked.effort.is_none() && asked.thinking.is_none() {
         asked.effort = preset(to, "reasoning_effort");
     }
+    if ask.surface != Dialect::Anthropic {
+        // Another dialect's words, which were seen to before.
+        asked.extra.clear();
+    }
     let asked = &asked;
     match family {
         Family::Claude { .. } | Family::Unknown => {

@@ -38,7 +38,8 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
     let called = answer.called;
     let finish = fields.text("stopReason")?;
     let finish = finish.map(|word| finish_of(&word, called, additional.stop_sequence.clone()));
-    let usage = fields.take("usage").map(|raw| additional.add_to(usage::read(raw)));
+    let tier = fields.take("serviceTier");
+    let usage = fields.take("usage").map(|raw| additional.add_to(usage::read(raw, tier)));
     Ok(Response {
         upstream: Dialect::Bedrock,
         id: String::new(),

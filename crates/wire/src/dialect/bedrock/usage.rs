@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::usage::Usage;
+use crate::usage::{Tier, Usage};
 
 /// The largest count that is believed.
 const MAX_COUNT: u64 = 100_000_000;
@@ -32,8 +32,20 @@ struct DetailIn {
     input_tokens: u64,
 }
 
-/// Reads `usage`. What cannot be read is 0 and marked as an estimate.
-pub(super) fn read(raw: &RawValue) -> Usage {
+/// `serviceTier`, beside `usage`: at what the answer was served.
+#[derive(Deserialize)]
+struct TierIn {
+    r#type: String,
+}
+
+/// Reads `usage` and the `serviceTier` beside it. What cannot be read is 0 and marked as an
+/// estimate.
+pub(super) fn read(raw: &RawValue, tier: Option<&RawValue>) -> Usage {
+    let tier = tier.and_then(|raw| serde_json::from_str::<TierIn>(raw.get()).ok());
+    Usage { tier: tier.and_then(|tier| Tier::read(&tier.r#type)), ..counts(raw) }
+}
+
+fn counts(raw: &RawValue) -> Usage {
     let nothing = Usage { estimated: true, ..Usage::default() };
     let Ok(said) = serde_json::from_str::<UsageIn>(raw.get()) else { return nothing };
     let count = |count: Option<u64>| count.filter(|count| *count <= MAX_COUNT);
@@ -111,7 +123,7 @@ mod tests {
 
     fn check(json: &str, expect: Usage) {
         let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
-        assert_eq!(read(&raw), expect, "{json}");
+        assert_eq!(read(&raw, None), expect, "{json}");
     }
 
     #[test]
@@ -145,6 +157,22 @@ mod tests {
         }
         let huge = r#"{"inputTokens":1,"outputTokens":99999999999}"#;
         check(huge, Usage { input: 1, ..nothing });
+    }
+
+    #[test]
+    fn the_tier_that_it_was_served_at() {
+        let raw: Box<RawValue> =
+            serde_json::from_str(r#"{"inputTokens":1,"outputTokens":1}"#).unwrap();
+        for (tier, expect) in [
+            (r#"{"type":"flex"}"#, Some(Tier::Flex)),
+            (r#"{"type":"priority"}"#, Some(Tier::Priority)),
+            (r#"{"type":"default"}"#, Some(Tier::Standard)),
+            (r#"{"type":"tomorrow"}"#, None),
+            ("7", None),
+        ] {
+            let tier: Box<RawValue> = serde_json::from_str(tier).unwrap();
+            assert_eq!(read(&raw, Some(&tier)).tier, expect, "{tier}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
         Encode,
         fields::{At, list},
         json::{self, List, Object},
+        signature,
     },
     matrix::Dialect,
     op::chat::{Delta, Event, Extra, MAX_BLOCKS, Opening, Place, Raw, Reason, Start, ToolCall},
@@ -28,6 +29,9 @@ use crate::{
 /// Most bytes of an answer that are kept to be said again at its end. Beyond, the deltas go on, and
 /// what is said again is cut.
 const MAX_KEPT: usize = 32 << 20;
+
+/// The part that a signature of a call is: the hub numbers parts from 0.
+const SIGNED: u32 = u32::MAX;
 
 /// Writes a stream.
 pub(super) struct Encoder {
@@ -163,6 +167,17 @@ impl Encoder {
             Opening::Text | Opening::Refusal | Opening::Other { .. } => return,
         };
         self.add(prefix, shape, part, out);
+    }
+
+    /// Google's signature of the call that comes next: a thought of its own without text, so that
+    /// the client sends it back where it stood.
+    fn signed(&mut self, value: &RawValue, out: &mut BytesMut) {
+        let Ok(signature) = serde_json::from_str::<String>(value.get()) else { return };
+        self.end_message(out);
+        let encrypted = Some(thought::encrypted(&signature::marked(&signature)));
+        let shape = Shape::Thought { part: false, text: String::new(), encrypted };
+        self.add("rs", shape, SIGNED, out);
+        self.close(SIGNED, out);
     }
 
     /// A new item. One that is shown only when it is whole is added then.
@@ -422,6 +437,9 @@ impl Encode for Encoder {
             Event::Aside { place: Place::Delta, name: name @ "annotations", value, .. }
             | Event::Aside { place: Place::Choice, name: name @ "logprobs", value, .. } => {
                 self.aside(name, value, out);
+            }
+            Event::Aside { place: Place::Part, name: signature::ASIDE, value, .. } => {
+                self.signed(value, out);
             }
             Event::Aside { .. } => {}
             Event::Finish { finish, .. } => self.finish = Some(finish.reason),

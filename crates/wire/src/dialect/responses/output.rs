@@ -12,6 +12,7 @@ use crate::{
     dialect::{
         fields::{At, Fields, list},
         json::{List, Object},
+        signature,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -150,6 +151,13 @@ impl Writer<'_> {
                 input::reasoning(o, "", Some(&thought::redacted(data)), &rest);
             }),
             Part::ToolCall(call) => {
+                if let Some(signature) = signature::in_extra(&block.extra).filter(|_| !self.own) {
+                    let encrypted = thought::encrypted(&signature::marked(&signature));
+                    list.object(|o| {
+                        self.id(o, "rs", &rest);
+                        input::reasoning(o, "", Some(&encrypted), &rest);
+                    });
+                }
                 let kind = match self.own {
                     true => item::kind_of(&rest).and_then(Kind::of_call),
                     false => (self.kind)(&call.name),
