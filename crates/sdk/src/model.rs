@@ -57,10 +57,8 @@ pub(crate) fn resolve<'m>(
     {
         return Ok((provider.clone(), rest));
     }
-    let of_address = api_base.and_then(|base| {
-        let base = base.trim_end_matches('/');
-        catalogue.providers().find(|provider| provider.url == base)
-    });
+    let of_address =
+        api_base.and_then(|base| catalogue.providers().find(|provider| provider.is_at(base)));
     let of_card = || {
         let cards = catalogue.cards_named(model);
         cards.iter().find_map(|card| catalogue.provider(&card.provider))

@@ -297,7 +297,14 @@ fn watch(gateway: &Arc<Gateway>, options: ServeOptions, data_dir: &Path) {
     gateway.cold.spawn(async move {
         let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
         let folder = sync::folder(&data_dir);
-        let stamps = || (options.config.as_deref().and_then(stamp), stamp(&folder));
+        let stamps = || {
+            let providers = gw.snapshot.load().general.providers_file.clone();
+            (
+                options.config.as_deref().and_then(stamp),
+                stamp(&folder),
+                providers.and_then(|path| stamp(&path)),
+            )
+        };
         let mut seen = stamps();
         let mut look = tokio::time::interval(WATCH_EVERY);
         loop {

@@ -4,6 +4,7 @@
 pub mod line;
 pub mod listing;
 pub mod litellm;
+mod providers_json;
 mod shelf;
 
 use std::{
@@ -69,6 +70,18 @@ impl Catalogue {
     pub fn overlay(&self, providers_toml: &str) -> Result<Catalogue, CatalogueError> {
         let tables: BTreeMap<String, Provider> = toml::from_str(providers_toml)
             .map_err(|e| CatalogueError::Providers(e.to_string().trim_end().to_owned()))?;
+        self.overlay_providers(tables)
+    }
+
+    /// The same of a JSON text in the schema of LiteLLM's `providers.json`.
+    pub fn overlay_litellm(&self, providers_json: &str) -> Result<Catalogue, CatalogueError> {
+        self.overlay_providers(providers_json::read(providers_json)?)
+    }
+
+    fn overlay_providers(
+        &self,
+        tables: BTreeMap<String, Provider>,
+    ) -> Result<Catalogue, CatalogueError> {
         let mut catalogue = self.clone();
         for (name, mut provider) in tables {
             check(&name, &provider)?;

@@ -18,6 +18,9 @@ pub struct Provider {
     pub name: Arc<str>,
     /// Base URL with its version segment, without a slash at the end.
     pub url: String,
+    /// Other base URLs of the same provider: who names one means it.
+    #[serde(default)]
+    pub also_at: Vec<String>,
     /// Environment variables that may hold the key; the first that is set counts. Empty: the
     /// provider needs no key.
     #[serde(default)]
@@ -36,6 +39,9 @@ pub struct Provider {
     /// Operations it has.
     #[serde(default = "chat_only")]
     pub ops: Vec<Operation>,
+    /// Operations that it has and that are not served yet: what models it may have cards of.
+    #[serde(default)]
+    pub later: Vec<crate::card::Mode>,
     /// Fixed headers of every call.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -63,6 +69,14 @@ pub struct Provider {
     /// What its templates were filled with, once they are: for wildcards.
     #[serde(skip)]
     pub site: Option<Arc<Site>>,
+}
+
+impl Provider {
+    /// Whether a base URL is one of its, a slash at the end aside.
+    pub fn is_at(&self, base: &str) -> bool {
+        let base = base.trim_end_matches('/');
+        !base.is_empty() && (self.url == base || self.also_at.iter().any(|url| url == base))
+    }
 }
 
 /// How a provider's key travels.
@@ -101,8 +115,12 @@ pub enum Patch {
     Drop(String),
     /// Sends a parameter of the client's as it is where the dialect would refuse or drop it.
     Allow(String),
+    /// Removes a field that the place has elsewhere, such as in its path: nothing is lost by it.
+    Cut(String),
     /// Renames a field: from, to. Where both are there, the old one is dropped.
     Rename(String, String),
+    /// The same, where the field's value is a text: some spell a choice and an object apart.
+    RenameText(String, String),
     /// Sets a field, whatever the client said.
     Set(String, serde_json::Value),
     /// Sets a field that the client left out.

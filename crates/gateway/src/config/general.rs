@@ -1,6 +1,10 @@
 //! What a configuration says about everything but routing.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use http::HeaderName;
 use tollgate_wire::{
@@ -11,6 +15,7 @@ use tollgate_wire::{
 use crate::sync::Source;
 
 use super::{
+    Input,
     environment::Environment,
     keys,
     problem::{Report, Spot},
@@ -72,6 +77,8 @@ pub struct General {
     pub models_sync: Vec<Source>,
     /// `tollgate.ca_file`: further certificates to trust upstream, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// `tollgate.providers_file`: providers laid over the catalogue. It is watched.
+    pub providers_file: Option<PathBuf>,
 }
 
 /// How log lines look.
@@ -140,6 +147,7 @@ impl Default for General {
             drain: Duration::from_secs(30),
             models_sync: Vec::new(),
             ca_file: None,
+            providers_file: None,
         }
     }
 }
@@ -354,14 +362,40 @@ fn models_sync(own: &Section<'_>, report: &mut Report) -> Vec<Source> {
     out
 }
 
-/// The catalogue with `tollgate.providers` laid over it: `{name: {url, key_env, auth, speaks, …}}`,
-/// the fields of `catalog/providers.toml`.
-pub(super) fn catalogue(
+/// The catalogue with the providers of `tollgate.providers_file` laid over it.
+fn with_file(
     own: &Section<'_>,
-    catalogue: &Catalogue,
+    file: Option<&str>,
+    input: &Input<'_>,
     report: &mut Report,
 ) -> Catalogue {
-    let mut out = catalogue.clone();
+    let Some(file) = file else { return input.catalogue.clone() };
+    let told = match (input.read)(file) {
+        Err(why) => Err(format!("`{file}` cannot be read: {}", why.kind())),
+        Ok(text) => {
+            let is_json = Path::new(file).extension().is_some_and(|ext| ext == "json");
+            let overlaid = match is_json {
+                true => input.catalogue.overlay_litellm(&text),
+                false => input.catalogue.overlay(&text),
+            };
+            overlaid.map_err(|why| format!("`{file}`: {why}"))
+        }
+    };
+    told.unwrap_or_else(|message| {
+        report.error(own.spot("providers_file"), &own.path_of("providers_file"), message);
+        input.catalogue.clone()
+    })
+}
+
+/// The catalogue with `tollgate.providers_file` laid over it, and over that `tollgate.providers`:
+/// `{name: {url, key_env, auth, speaks, …}}`, the fields of `catalog/providers.toml`.
+pub(super) fn catalogue(
+    own: &Section<'_>,
+    file: Option<&str>,
+    input: &Input<'_>,
+    report: &mut Report,
+) -> Catalogue {
+    let mut out = with_file(own, file, input, report);
     let Some(node) = own.node("providers") else { return out };
     let section = Section::new("providers", own.path_of("providers"), node, report);
     for entry in section.entries() {

@@ -21,6 +21,7 @@
 //! | `output_estimate_tokens` | 1024 | set aside for an answer whose request names no limit |
 //! | `models_sync` | none | price maps and lists of models to read now and then: `{from, provider, every}` |
 //! | `ca_file` | none | further certificates to trust upstream, in PEM |
+//! | `providers_file` | none | providers laid over the catalogue: a file as `catalog/providers.toml`, or `.json` as LiteLLM's `providers.json` |
 //! | `providers` | none | providers laid over the catalogue: `{name: {url, key_env, auth, speaks, …}}` |
 
 mod environment;
@@ -198,7 +199,10 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
         litellm: Section::of(root, "litellm_settings", report),
         tollgate: Section::of(root, "tollgate", report),
     };
-    let catalogue = general::catalogue(&settings.tollgate, input.catalogue, report);
+    let providers_file = settings.tollgate.text("providers_file", report);
+    let providers_file = providers_file.map(|name| include::beside(input.file, &name));
+    let catalogue =
+        general::catalogue(&settings.tollgate, providers_file.as_deref(), input, report);
     let (timeouts, idle_is_set) = settings.timeouts(report);
     let azure_refresh = settings.litellm.boolean("enable_azure_ad_token_refresh", report);
     let around =
@@ -222,7 +226,8 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
         },
     };
     let mut models: Models = model::read(root, &world, report);
-    let general = general::read(&general, &settings, env, report);
+    let mut general = general::read(&general, &settings, env, report);
+    general.providers_file = providers_file.map(Into::into);
     let catalogue = Arc::new(catalogue);
     let places = wildcard::places(&catalogue, &around());
     let mut reachable: Vec<Arc<str>> = places.keys().cloned().collect();

@@ -139,8 +139,7 @@ fn by_card(model: &str, catalogue: &Catalogue) -> Named {
 }
 
 fn by_url<'a>(base: &str, catalogue: &'a Catalogue) -> Option<&'a Arc<Provider>> {
-    let base = base.trim_end_matches('/');
-    catalogue.providers().find(|provider| !provider.url.is_empty() && provider.url == base)
+    catalogue.providers().find(|provider| provider.is_at(base))
 }
 
 /// The provider of an entry that stands for every provider: replaced by a real one when a request

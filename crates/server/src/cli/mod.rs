@@ -3,6 +3,7 @@
 
 mod chat;
 mod check;
+mod cost;
 mod keys;
 mod models;
 mod providers;
@@ -38,6 +39,8 @@ enum Command {
     Chat(chat::ChatArgs),
     /// What was used and what it cost
     Usage(usage::UsageArgs),
+    /// What usage would cost at list prices: JSON lines in, JSON lines out
+    Cost(cost::CostArgs),
     /// Make and manage keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -126,6 +129,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         }
         Command::Chat(args) => chat::chat(args).await,
         Command::Usage(args) => usage::usage(args).await,
+        Command::Cost(args) => cost::run(args),
         Command::Keys(command) => keys::run(command).await,
         Command::Models(args) => models::run(args).await,
         Command::Providers(args) => providers::run(args).await,

@@ -92,7 +92,7 @@ fn snapshot(case: &str, surface: Dialect, who: &str, dialect: Dialect, model: &s
         Ok(reply) => writeln!(out, "== reply\n{}", pretty(&reply)).unwrap(),
         Err(why) => writeln!(out, "== reply malformed: {why}").unwrap(),
     }
-    writeln!(out, "== {:?}", exchange.usage()).unwrap();
+    writeln!(out, "== {}", crate::golden::counts(&exchange.usage())).unwrap();
     out
 }
 

@@ -44,7 +44,7 @@ fn outcome(exchange: &dyn Exchange, out: &mut String) {
 
 /// The usual counts, and of the rare ones those that are there: a new kind of count is to change
 /// only what has it.
-fn counts(usage: &Usage) -> String {
+pub(crate) fn counts(usage: &Usage) -> String {
     const RARE: [&str; 10] = [
         "cache_read_audio: 0, ",
         "cache_write_12h: 0, ",

@@ -71,7 +71,7 @@ impl<'a> Entry<'a> {
             map.skipped.push((key.to_owned(), format!("no price of {half}: left without prices")));
         }
         let request = self.price("input_cost_per_request")?;
-        let rare = self.rare(mode, can)?;
+        let rare = self.rare(mode)?;
         let rates = match whole {
             true => Some(self.put_together(&mut rates, steps, rare, request.unwrap_or(0))),
             false => None,
@@ -195,10 +195,10 @@ impl<'a> Entry<'a> {
         Ok(steps)
     }
 
-    fn rare(&mut self, mode: Option<Mode>, can: Abilities) -> Result<RareRates, String> {
+    fn rare(&mut self, mode: Option<Mode>) -> Result<RareRates, String> {
         Ok(RareRates {
             off_peak: self.off_peak()?,
-            search: self.search(mode, can)?,
+            search: self.search(mode)?,
             factors: self.factors()?,
             ..RareRates::default()
         })
@@ -256,11 +256,7 @@ impl<'a> Entry<'a> {
         Ok(Some(OffPeak { hours: hours.into(), rates: rates.into() }))
     }
 
-    fn search(
-        &mut self,
-        mode: Option<Mode>,
-        can: Abilities,
-    ) -> Result<Option<SearchRates>, String> {
+    fn search(&mut self, mode: Option<Mode>) -> Result<Option<SearchRates>, String> {
         let google =
             matches!(self.provider, "gemini" | "vertex_ai") && !self.name.contains("claude");
         // https://ai.google.dev/gemini-api/docs/pricing: older models charge a request that
@@ -271,7 +267,7 @@ impl<'a> Entry<'a> {
             .remove("search_context_cost_per_query")
             .and_then(|raw| serde_json::from_str(raw.get()).ok());
         let Some(sizes) = sizes else {
-            let searches = can.has(Ability::WebSearch) && mode.is_some_and(Mode::answers_in_tokens);
+            let searches = mode.is_some_and(Mode::answers_in_tokens);
             let usual = match self.provider {
                 // https://docs.x.ai/docs/models#tools-pricing
                 "xai" => 5_000_000_000_000,
