@@ -21,6 +21,7 @@ pub mod reply;
 pub mod route;
 pub mod settle;
 pub mod stored;
+pub mod sync;
 pub mod tab;
 mod tally;
 
@@ -28,9 +29,9 @@ mod core;
 
 pub use core::{Core, Gateway, Snapshot};
 pub use now::Now;
-pub use tollgate_router::{HealthMap, Tls};
+pub use tollgate_router::{Client, HealthMap, Tls};
 pub use tollgate_wire::{
-    Dialect, Refusal, RefusalKind, catalogue,
+    Dialect, Refusal, RefusalKind, card, catalogue,
     exchange::refusal,
     matrix::{Route, surface},
 };

@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod listen;
 mod logs;
+mod models;
 mod patience;
 mod query;
 mod routes;

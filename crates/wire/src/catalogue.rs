@@ -2,6 +2,7 @@
 //! over them.
 
 pub mod line;
+pub mod listing;
 pub mod litellm;
 mod providers_json;
 mod shelf;

@@ -115,8 +115,12 @@ pub enum Patch {
     Drop(String),
     /// Sends a parameter of the client's as it is where the dialect would refuse or drop it.
     Allow(String),
+    /// Removes a field that the place has elsewhere, such as in its path: nothing is lost by it.
+    Cut(String),
     /// Renames a field: from, to. Where both are there, the old one is dropped.
     Rename(String, String),
+    /// The same, where the field's value is a text: some spell a choice and an object apart.
+    RenameText(String, String),
     /// Sets a field, whatever the client said.
     Set(String, serde_json::Value),
     /// Sets a field that the client left out.

@@ -255,3 +255,19 @@ def test_a_cut_stream_raises(client, model):
         with client.messages.stream(model=model, max_tokens=100, messages=HELLO) as stream:
             for _ in stream:
                 pass
+
+
+def test_lists_models_page_by_page(client):
+    names = [model.id for model in client.models.list(limit=3)]
+    assert {"claude-sonnet-4-5", "gpt-4o"} <= set(names)
+    assert len(names) == len(set(names)) > 3
+    model = client.models.retrieve("gpt-4o")
+    assert (model.type, model.id) == ("model", "gpt-4o")
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("nobody-has-this")
+
+
+def test_counts_tokens(client, upstream):
+    for model in ["claude-sonnet-4-5", "gpt-4o"]:
+        counted = client.messages.count_tokens(model=model, messages=HELLO, tools=TOOLS, system="Be brief.")
+        assert counted.input_tokens > 0

@@ -38,6 +38,9 @@ def test_lists_models(client):
     names = [model.id for model in client.models.list()]
     assert {"apertis-model", "gpt-4o", "claude-sonnet-4-5"} <= set(names)
     assert client.models.retrieve("gpt-4o").id == "gpt-4o"
+    assert client.models.retrieve("apertis/m").owned_by == "apertis"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("nobody-has-this")
 
 
 def test_chats(client, upstream):

@@ -5,6 +5,7 @@ pub mod health;
 pub mod inspect;
 pub mod keys;
 pub mod models;
+pub mod providers;
 pub mod spend;
 
 use jiff::Timestamp;

@@ -12,13 +12,15 @@ use tollgate_wire::{
     catalogue::{Catalogue, CatalogueError},
 };
 
+use crate::sync::Source;
+
 use super::{
     Input,
     environment::Environment,
     keys,
     problem::{Report, Spot},
     rules::Settings,
-    section::{Section, json},
+    section::{Section, json, plain_text},
     yaml::{Node, Value},
 };
 
@@ -71,6 +73,8 @@ pub struct General {
     pub workers: Option<usize>,
     /// `tollgate.drain_seconds`: how long a shutdown waits for requests.
     pub drain: Duration,
+    /// `tollgate.models_sync`: price maps and lists of models that are read now and then.
+    pub models_sync: Vec<Source>,
     /// `tollgate.ca_file`: further certificates to trust upstream, in PEM.
     pub ca_file: Option<PathBuf>,
     /// `tollgate.providers_file`: providers laid over the catalogue. It is watched.
@@ -141,6 +145,7 @@ impl Default for General {
             data_dir: None,
             workers: None,
             drain: Duration::from_secs(30),
+            models_sync: Vec::new(),
             ca_file: None,
             providers_file: None,
         }
@@ -297,6 +302,7 @@ fn own(out: &mut General, own: &Section<'_>, report: &mut Report) {
     out.workers = own.whole("workers", 1, report);
     out.data_dir = own.text("data_dir", report).map(PathBuf::from);
     out.ca_file = own.text("ca_file", report).map(PathBuf::from);
+    out.models_sync = models_sync(own, report);
     if let Some(tokens) = own.whole("output_estimate_tokens", 1, report) {
         out.output_estimate_tokens = tokens;
     }
@@ -317,6 +323,43 @@ fn own(out: &mut General, own: &Section<'_>, report: &mut Report) {
             report.error(own.spot("log_level"), &own.path_of("log_level"), message);
         }
     }
+}
+
+/// How often models are read where the configuration does not say: once a day.
+const SYNC_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Not more often than once a minute.
+const SYNC_LEAST: Duration = Duration::from_secs(60);
+
+/// A URL or a file, or a list of them, or of `{from, provider, every}`.
+fn models_sync(own: &Section<'_>, report: &mut Report) -> Vec<Source> {
+    let Some(node) = own.node("models_sync") else { return Vec::new() };
+    let path = own.path_of("models_sync");
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Null => &[],
+        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Map(_) => {
+            std::slice::from_ref(node)
+        }
+    };
+    let mut out = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        if let Some(from) = plain_text(item) {
+            out.push(Source { from, provider: None, every: SYNC_EVERY });
+            continue;
+        }
+        let one = Section::new("models_sync", format!("{path}[{index}]"), item, report);
+        one.judge(report);
+        let every = one.positive_millis("every", report).map(Duration::from_millis);
+        match one.text("from", report) {
+            Some(from) => out.push(Source {
+                from,
+                provider: one.text("provider", report),
+                every: every.unwrap_or(SYNC_EVERY).max(SYNC_LEAST),
+            }),
+            None => report.error(item.at, &one.path_of("from"), "expected `from`: a URL or a file"),
+        }
+    }
+    out
 }
 
 /// The catalogue with the providers of `tollgate.providers_file` laid over it.

@@ -19,6 +19,7 @@
 //! | `drain_seconds` | 30 | how long a shutdown waits for requests |
 //! | `connect_timeout`, `first_byte_timeout`, `idle_timeout`, `total_timeout` | 5, 600, 300, 6000 s | patience with targets; a model's own `timeout` and `stream_timeout` count more |
 //! | `output_estimate_tokens` | 1024 | set aside for an answer whose request names no limit |
+//! | `models_sync` | none | price maps and lists of models to read now and then: `{from, provider, every}` |
 //! | `ca_file` | none | further certificates to trust upstream, in PEM |
 //! | `providers_file` | none | providers laid over the catalogue: a file as `catalog/providers.toml`, or `.json` as LiteLLM's `providers.json` |
 //! | `providers` | none | providers laid over the catalogue: `{name: {url, key_env, auth, speaks, …}}` |

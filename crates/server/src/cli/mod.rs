@@ -5,6 +5,8 @@ mod chat;
 mod check;
 mod cost;
 mod keys;
+mod models;
+mod providers;
 
 pub(crate) mod terminal;
 mod usage;
@@ -42,6 +44,10 @@ enum Command {
     /// Make and manage keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// List models, show one, read them anew
+    Models(models::ModelsArgs),
+    /// List providers, call one
+    Providers(providers::ProvidersArgs),
     /// Check a configuration
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -125,6 +131,8 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         Command::Usage(args) => usage::usage(args).await,
         Command::Cost(args) => cost::run(args),
         Command::Keys(command) => keys::run(command).await,
+        Command::Models(args) => models::run(args).await,
+        Command::Providers(args) => providers::run(args).await,
         Command::Config(command) => check::run(command),
     };
     match done {

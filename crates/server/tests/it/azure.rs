@@ -90,6 +90,24 @@ async fn other_dialects_reach_it() {
 }
 
 #[tokio::test]
+async fn responses_are_asked_as_such() {
+    let upstream = azure("api-key", UPSTREAM_KEY).await;
+    upstream.place(Place {
+        path: "/openai/v1/responses".to_owned(),
+        own: "/v1/responses",
+        check: Box::new(|asked, _| only(asked, "api-key", UPSTREAM_KEY)),
+    });
+    let params = deployment(&upstream, &format!(", api_key: {UPSTREAM_KEY}"));
+    let gate = with(&params).start().await;
+    let url = format!("{}/v1/responses", gate.url());
+    let answer = post(&url, gate.master_key(), &json!({"model": "gpt", "input": "hi"})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["object"], "response");
+    assert_eq!(upstream.last().path, "/openai/v1/responses");
+    assert_eq!(upstream.last().json()["model"], "my-gpt");
+}
+
+#[tokio::test]
 async fn embeddings_have_a_path_of_their_own() {
     let upstream = azure("api-key", UPSTREAM_KEY).await;
     let params = deployment(&upstream, &format!(", api_key: {UPSTREAM_KEY}"));

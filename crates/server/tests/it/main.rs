@@ -37,4 +37,5 @@ mod refusals;
 mod responses;
 mod seed;
 mod spend;
+mod sync;
 mod vertex;

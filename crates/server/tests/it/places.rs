@@ -55,6 +55,12 @@ fn watsonx(stream: bool) -> Place {
             if fields.remove("project_id") != Some(json!("p-1")) {
                 return Err((400, "one of project_id and space_id".to_owned()));
             }
+            if fields.get("tool_choice").is_some_and(Value::is_string) {
+                return Err((400, "tool_choice: expected an object".to_owned()));
+            }
+            if let Some(option) = fields.remove("tool_choice_option") {
+                fields.insert("tool_choice".to_owned(), option);
+            }
             let known = ["messages", "max_tokens", "temperature", "tools", "tool_choice"];
             if let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str())) {
                 return Err((400, format!("json: unknown field `{name}`")));
@@ -92,6 +98,22 @@ async fn watsonx_takes_an_exchanged_key_and_a_project() {
     let answer = chat(&gate, gate.master_key(), &body).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(upstream.last().json()["max_tokens"], 9);
+    let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}});
+    body["tools"] = json!([tool]);
+    for (choice, option) in [
+        (json!("required"), json!("required")),
+        (json!({"type": "function", "function": {"name": "f"}}), Value::Null),
+    ] {
+        body["tool_choice"] = choice;
+        let answer = chat(&gate, gate.master_key(), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(upstream.last().json()["tool_choice_option"], option);
+    }
+    let tool = json!({"name": "f", "input_schema": {"type": "object", "properties": {}}});
+    let asked = json!({"model": "g", "max_tokens": 9, "tools": [tool], "tool_choice": {"type": "any"}, "messages": [{"role": "user", "content": "hi"}]});
+    let answer = post(&format!("{}/v1/messages", gate.url()), gate.master_key(), &asked).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(upstream.last().json()["tool_choice_option"], "required");
 
     upstream.script(Reply::sse(WATSONX));
     let answer = chat(&gate, gate.master_key(), &hello_streamed("g")).await;
@@ -101,8 +123,8 @@ async fn watsonx_takes_an_exchanged_key_and_a_project() {
     let body = json!({"model": "g", "max_tokens": 20, "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let answer = post(&format!("{}/v1/messages", gate.url()), gate.master_key(), &body).await;
     assert!(answer.text().contains("event: message_stop"), "{}", answer.text());
-    let found = rows(&gate, "", 3).await;
-    for row in &found[1..] {
+    let found = rows(&gate, "", 6).await;
+    for row in &found[4..] {
         assert_eq!(row["completion_tokens"], 4, "{row}");
     }
 }

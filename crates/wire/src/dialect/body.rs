@@ -89,7 +89,15 @@ impl Body {
 
     fn patch(&mut self, patch: &Patch) {
         match patch {
-            Patch::Drop(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::Drop(name) | Patch::Cut(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::RenameText(from, to) => {
+                let text = |(name, value): &(Cow<'_, str>, Bytes)| {
+                    name == from && value.starts_with(b"\"")
+                };
+                if self.fields.iter().any(text) {
+                    self.patch(&Patch::Rename(from.clone(), to.clone()));
+                }
+            }
             Patch::Rename(from, to) => {
                 if self.has(to) {
                     self.fields.retain(|(other, _)| other != from);

@@ -59,7 +59,7 @@ impl Ruled {
         let configured = to.provider.patch.iter().filter_map(|patch| match patch {
             Patch::Drop(path) => Some(path.as_str()),
             Patch::Rename(..) | Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
-            Patch::Allow(_) => None,
+            Patch::Allow(_) | Patch::Cut(_) | Patch::RenameText(..) => None,
         });
         let asked = payload.peek.additional_drop_params.iter().map(String::as_str);
         let mut paths: Vec<Path<'_>> = Vec::new();
@@ -159,8 +159,8 @@ impl Exchange for Ruled {
         self.dropped.clear();
         let configured = to.provider.patch.iter().filter_map(|patch| match patch {
             Patch::Allow(name) => Some(name.as_str()),
-            Patch::Drop(_) | Patch::Rename(..) | Patch::Set(..) => None,
-            Patch::Default(..) | Patch::Clamp(..) => None,
+            Patch::Drop(_) | Patch::Cut(_) | Patch::Rename(..) | Patch::RenameText(..) => None,
+            Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
         });
         let asked = payload.peek.allowed_openai_params.iter().map(String::as_str);
         let allowed: Vec<&str> = configured.chain(asked).take(MAX_PATHS).collect();

@@ -447,7 +447,8 @@ pub(crate) fn check(provider: &Provider) -> Result<(), String> {
     let patches = provider.families.iter().flat_map(|family| &family.patch);
     templates.extend(patches.chain(&provider.patch).filter_map(|patch| match patch {
         Patch::Set(_, value) | Patch::Default(_, value) => value.as_str(),
-        Patch::Drop(_) | Patch::Allow(_) | Patch::Rename(..) | Patch::Clamp(..) => None,
+        Patch::Drop(_) | Patch::Cut(_) | Patch::Allow(_) => None,
+        Patch::Rename(..) | Patch::RenameText(..) | Patch::Clamp(..) => None,
     }));
     let derived = provider.vars.values();
     templates.extend(derived.clone().filter_map(|var| var.otherwise.as_deref()));

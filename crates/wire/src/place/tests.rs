@@ -151,7 +151,7 @@ fn vertex_has_a_host_by_location_and_a_path_by_publisher() {
             &format!("{path}:rawPredict"),
             &format!("{path}:streamRawPredict"),
         );
-        assert!(matches!(&settled.provider.patch[0], Patch::Drop(name) if name == "model"));
+        assert!(matches!(&settled.provider.patch[0], Patch::Cut(name) if name == "model"));
     }
     let path = format!("{base}/publishers/mistralai/models/mistral-small-2503");
     for model in ["mistral-small-2503", "mistralai/mistral-small-2503"] {

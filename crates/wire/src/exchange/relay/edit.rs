@@ -114,8 +114,10 @@ impl<'a> Edits<'a> {
     pub(super) fn patches(&mut self, to: &Target) {
         for patch in &to.provider.patch {
             match patch {
-                Patch::Drop(name) => self.drop_all(name),
+                Patch::Drop(name) | Patch::Cut(name) => self.drop_all(name),
                 Patch::Rename(from, to) => self.rename(from, to),
+                Patch::RenameText(from, to) if self.is_text(from) => self.rename(from, to),
+                Patch::RenameText(..) => {}
                 Patch::Set(name, value) => self.set(name, json(value)),
                 Patch::Default(name, value) if !self.has(name) => {
                     self.added.push((name.clone(), json(value)));
@@ -220,6 +222,13 @@ impl<'a> Edits<'a> {
         for (name, _) in self.added.iter_mut().filter(|(name, _)| name == from) {
             to.clone_into(name);
         }
+    }
+
+    fn is_text(&self, name: &str) -> bool {
+        let added = self.added.iter().find(|(n, _)| n == name).map(|(_, value)| &**value);
+        let member = || self.named(name).next().and_then(|i| self.peek.members.get(i));
+        let value = added.or_else(|| Some(self.text(&member()?.value)));
+        value.is_some_and(|value| value.starts_with(b"\""))
     }
 
     fn set(&mut self, name: &str, value: Bytes) {
