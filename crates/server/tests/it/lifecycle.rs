@@ -84,7 +84,7 @@ async fn a_provider_is_added_while_it_runs() {
     assert_eq!(served().await, 200);
 }
 
-async fn wait_for(mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_for(mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < Duration::from_secs(10), "it did not come");
