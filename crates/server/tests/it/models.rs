@@ -212,4 +212,7 @@ async fn a_group_is_what_its_targets_are_together() {
     assert_eq!(priced["rpm"], 12);
     assert_eq!(priced["output_cost_per_token"], 0.000_01);
     assert_eq!(priced["max_input_tokens"], 1000);
+    assert_eq!(priced["supports_vision"], false);
+    let claude = &look(&gate, "/model_group/info?model_group=claude").await.json()["data"][0];
+    assert_eq!(claude["supports_function_calling"], true);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use tollgate_router::{Group, Member};
-use tollgate_wire::{Card, Refusal};
+use tollgate_wire::{Card, Refusal, card::Ability};
 
 use super::{
     allowed, mode,
@@ -20,6 +20,15 @@ use crate::{
 
 /// Most rows of an answer.
 const MAX_ROWS: usize = 1_000;
+/// The abilities that LiteLLM tells of a group.
+const SHOWN: [Ability; 6] = [
+    Ability::Tools,
+    Ability::ParallelTools,
+    Ability::Vision,
+    Ability::WebSearch,
+    Ability::UrlContext,
+    Ability::Reasoning,
+];
 
 /// `GET /model/info`: each entry of `model_list` that the caller may use, without its secrets. A
 /// wildcard is one entry. Where a target is and how it is weighted is the administrator's to know.
@@ -120,7 +129,7 @@ fn shown(name: &str, group: &Group) -> Value {
             .flat_map(|member| supported_params(member.target_for(tollgate_wire::Dialect::Openai)))
             .collect(),
     };
-    json!({
+    let mut out = json!({
         "model_group": name,
         "providers": providers,
         "mode": mode(cards.first().copied()),
@@ -131,7 +140,14 @@ fn shown(name: &str, group: &Group) -> Value {
         "tpm": sum(|member| member.tpm),
         "rpm": sum(|member| member.rpm),
         "supported_openai_params": params,
-    })
+    });
+    if let Some(fields) = out.as_object_mut() {
+        for ability in SHOWN {
+            let can = cards.iter().any(|card| card.can(ability));
+            fields.insert(ability.litellm().to_owned(), json!(can));
+        }
+    }
+    out
 }
 
 /// `GET /utils/model_info`: what is known of a model, whether it is configured or only in the
