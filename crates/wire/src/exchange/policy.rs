@@ -57,7 +57,8 @@ impl Ruled {
         allowed: &[&str],
     ) -> Result<Cow<'p, Payload>, Malformed> {
         let configured = to.provider.patch.iter().filter_map(|patch| match patch {
-            Patch::Drop(path) => Some(path.as_str()),
+            // Without these a request is none: they are dropped of what is sent, not of what is asked.
+            Patch::Drop(path) => Some(path.as_str()).filter(|path| !NEEDED.contains(path)),
             Patch::Rename(..) | Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
             Patch::Allow(_) | Patch::Cut(_) | Patch::RenameText(..) => None,
         });

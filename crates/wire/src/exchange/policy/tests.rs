@@ -113,6 +113,15 @@ fn what_cannot_be_dropped_is_said() {
     assert!(sent(&to, json!({ "drop_params": "yes" })).is_err());
 }
 
+/// A place that has the model in its path drops it from the body: what was asked stays whole.
+#[test]
+fn what_a_provider_has_elsewhere_is_only_dropped_of_what_is_sent() {
+    let to = target(Dialect::Openai, vec![drop("model"), drop("stream")]);
+    let (body, dropped) = sent(&to, json!({ "stream": true })).unwrap();
+    assert_eq!((body.get("model"), body.get("stream")), (None, None));
+    assert!(body.get("messages").is_some() && dropped.is_empty());
+}
+
 #[test]
 fn the_request_decides_about_drop_params() {
     let strict = target(Dialect::Anthropic, Vec::new());
