@@ -63,24 +63,79 @@ pub fn read(text: &str) -> Result<PriceMap, String> {
     Ok(map)
 }
 
+/// LiteLLM's further names of a provider, and ours.
+const NAMES: [(&str, &str); 14] = [
+    ("ai21_chat", "ai21"),
+    ("anthropic_text", "anthropic"),
+    ("azure_text", "azure"),
+    ("bedrock_converse", "bedrock"),
+    ("cohere_chat", "cohere"),
+    ("ollama_chat", "ollama"),
+    ("sagemaker_chat", "sagemaker"),
+    ("sagemaker_nova", "sagemaker"),
+    ("text-completion-codestral", "codestral"),
+    ("text-completion-inception", "inception"),
+    ("text-completion-openai", "openai"),
+    ("vertex_ai_beta", "vertex_ai"),
+    ("vertex_ai", "vertex_ai"),
+    ("watsonx_text", "watsonx"),
+];
+
+/// What a provider charges that its entries in the map do not say; LiteLLM has it in its code.
+#[derive(Debug, Clone, Copy)]
+struct Habit {
+    provider: &'static str,
+    /// A token read from the cache costs half of a prompt's.
+    halves_cache: bool,
+    /// The dearer rates begin at a threshold, not above it.
+    at_threshold: bool,
+    /// A search, in femto-USD.
+    search: Option<i64>,
+    /// A request that searches is charged once, unless the entry says otherwise.
+    searches_once: bool,
+    /// Of these models only: not those with this in their names.
+    but: Option<&'static str>,
+}
+
+const HABITS: [Habit; 4] = [
+    // https://docs.fireworks.ai/guides/prompt-caching
+    Habit { provider: "fireworks_ai", halves_cache: true, ..NONE },
+    // https://docs.x.ai/docs/models
+    Habit { provider: "xai", at_threshold: true, search: Some(5_000_000_000_000), ..NONE },
+    // https://ai.google.dev/gemini-api/docs/pricing: older models charge a request that searches,
+    // newer ones each search.
+    Habit { provider: "gemini", search: Some(35_000_000_000_000), searches_once: true, ..NONE },
+    Habit {
+        provider: "vertex_ai",
+        search: Some(35_000_000_000_000),
+        searches_once: true,
+        but: Some("claude"),
+        ..NONE
+    },
+];
+
+const NONE: Habit = Habit {
+    provider: "",
+    halves_cache: false,
+    at_threshold: false,
+    search: None,
+    searches_once: false,
+    but: None,
+};
+
+fn habit(provider: &str, model: &str) -> Habit {
+    let found = HABITS.into_iter().find(|habit| habit.provider == provider);
+    found.filter(|habit| habit.but.is_none_or(|word| !model.contains(word))).unwrap_or(NONE)
+}
+
 /// Our provider for LiteLLM's, which has several names for one place.
 fn provider(litellm: &str) -> &str {
-    match litellm {
-        "anthropic_text" => "anthropic",
-        "ai21_chat" => "ai21",
-        "azure_text" => "azure",
-        "bedrock_converse" => "bedrock",
-        "cohere_chat" => "cohere",
-        "ollama_chat" => "ollama",
-        "sagemaker_chat" | "sagemaker_nova" => "sagemaker",
-        "text-completion-codestral" => "codestral",
-        "text-completion-inception" => "inception",
-        "text-completion-openai" => "openai",
-        "watsonx_text" => "watsonx",
-        "vertex_ai_beta" => "vertex_ai",
-        other if other.starts_with("vertex_ai-") => "vertex_ai",
-        other => other,
-    }
+    // `vertex_ai-anthropic_models` and the like.
+    let place = litellm.strip_suffix(litellm.split_once('-').map_or("", |(_, rest)| rest));
+    let known =
+        |name: &str| NAMES.iter().find(|(theirs, _)| *theirs == name).map(|(_, ours)| *ours);
+    let vertex = place.and_then(|place| place.strip_suffix('-')).and_then(known);
+    known(litellm).or(vertex).unwrap_or(litellm)
 }
 
 /// The model's name at its provider, and whether the key named the provider.

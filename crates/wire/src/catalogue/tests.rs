@@ -19,7 +19,9 @@ fn the_embedded_models_are_as_they_would_be_written() {
     let mut priced = 0;
     let mut providers = std::collections::BTreeSet::new();
     for (i, line) in text.lines().enumerate() {
-        let card = line::read(line).unwrap_or_else(|why| panic!("line {}: {why}", i + 1));
+        let read = line::read(line);
+        assert!(read.is_ok(), "line {}: {read:?}", i + 1);
+        let card = read.unwrap();
         assert_eq!(line::write(&card), line, "line {}", i + 1);
         assert!(before < shelf::key(line), "line {} is not in its place", i + 1);
         before = shelf::key(line);

@@ -1,5 +1,7 @@
 //! Long prompts, service tiers, hours, factors, searches.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may")]
+
 use proptest::prelude::*;
 use tollgate_wire::{
     Rates, SearchSize, Tier, Usage,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{PriceMap, mode, name, provider};
+use super::{PriceMap, habit, mode, name, provider};
 use crate::{
     card::{
         Abilities, Ability, Card, Factors, Hours, Kind, Modalities, Modality, Mode, OffPeak,
@@ -110,8 +110,8 @@ impl<'a> Entry<'a> {
             }
         }
         let fallback = base.get(&Kind::Input).copied().unwrap_or(0);
-        if self.provider == "fireworks_ai" {
-            // https://docs.fireworks.ai/guides/prompt-caching: half of the input's price.
+        let habit = habit(self.provider, self.name);
+        if habit.halves_cache {
             base.entry(Kind::CacheRead).or_insert(fallback / 2);
         }
         let mut take = |kind: Kind| base.remove(&kind);
@@ -138,9 +138,7 @@ impl<'a> Entry<'a> {
         } else {
             steps.into()
         };
-        // xAI's dearer tier begins at its threshold.
-        // https://docs.x.ai/docs/models
-        rare.at_threshold = self.provider == "xai" && rare.variants.iter().any(|v| v.above > 0);
+        rare.at_threshold = habit.at_threshold && rare.variants.iter().any(|v| v.above > 0);
         if rare != RareRates::default() {
             out.rare = Some(Box::new(rare));
         }
@@ -257,23 +255,16 @@ impl<'a> Entry<'a> {
     }
 
     fn search(&mut self, mode: Option<Mode>) -> Result<Option<SearchRates>, String> {
-        let google =
-            matches!(self.provider, "gemini" | "vertex_ai") && !self.name.contains("claude");
-        // https://ai.google.dev/gemini-api/docs/pricing: older models charge a request that
-        // searches, newer ones each search.
-        let once = google && self.text("web_search_billing_unit").as_deref() != Some("per_query");
+        let habit = habit(self.provider, self.name);
+        let once = habit.searches_once
+            && self.text("web_search_billing_unit").as_deref() != Some("per_query");
         let sizes: Option<Members<'_>> = self
             .rest
             .remove("search_context_cost_per_query")
             .and_then(|raw| serde_json::from_str(raw.get()).ok());
         let Some(sizes) = sizes else {
             let searches = mode.is_some_and(Mode::answers_in_tokens);
-            let usual = match self.provider {
-                // https://docs.x.ai/docs/models#tools-pricing
-                "xai" => 5_000_000_000_000,
-                _ if google && searches => 35_000_000_000_000,
-                _ => return Ok(None),
-            };
+            let Some(usual) = habit.search.filter(|_| searches) else { return Ok(None) };
             return Ok(Some(SearchRates { low: usual, medium: usual, high: usual, once }));
         };
         let of = |size: &str| match sizes.get(size) {
