@@ -15,5 +15,6 @@ mod fixtures;
 mod golden;
 mod listed;
 mod losses;
+mod matrix;
 mod shape;
 mod split;
