@@ -195,7 +195,7 @@ fn show(args: &ShowArgs, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
         {
             let text = match value {
                 Value::String(text) => text.clone(),
-                Value::Array(items) => {
+                Value::Array(items) if items.iter().all(Value::is_string) => {
                     items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
                 }
                 other => other.to_string(),
