@@ -5,7 +5,6 @@
 //! them is checked `i128`, and a request's price is rounded once, at the end.
 
 #![deny(clippy::float_arithmetic)]
-#![cfg_attr(test, expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may"))]
 
 mod decimal;
 mod nano;

@@ -74,7 +74,6 @@ fn cost(line: &str, catalogue: &Catalogue) -> Result<String, String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests may")]
 mod tests {
     use super::*;
 
