@@ -44,6 +44,7 @@ fuzz_target!(|data: &[u8]| {
             dialect,
             base: "https://a.test/v1".into(),
             credential: None,
+            login: None,
             card: None,
             defaults: vec![("seed".to_owned(), Bytes::from_static(b"7"))],
             headers: Vec::new(),

@@ -25,6 +25,7 @@ fn relay(dialect: Dialect, shown: &str) -> Box<dyn Exchange> {
         dialect,
         base: "https://a.test".into(),
         credential: None,
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),
