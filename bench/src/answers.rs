@@ -48,7 +48,7 @@ pub fn whole(dialect: Dialect, model: &str) -> Bytes {
             "service_tier": "default",
             "system_fingerprint": "fp_0a7bd3c2f1"
         }),
-        Dialect::Anthropic => json!({
+        _ => json!({
             "id": MESSAGE_ID,
             "type": "message",
             "role": "assistant",
@@ -73,7 +73,7 @@ pub fn whole(dialect: Dialect, model: &str) -> Bytes {
 pub fn stream(dialect: Dialect, model: &str, events: usize, usage: bool) -> Vec<Bytes> {
     match dialect {
         Dialect::Openai => openai_stream(model, events, usage),
-        Dialect::Anthropic => anthropic_stream(model, events),
+        _ => anthropic_stream(model, events),
     }
 }
 

@@ -30,7 +30,7 @@ impl Ask {
         let Ask { path, host, .. } = self;
         let (sdk, key) = match self.dialect {
             Dialect::Openai => ("OpenAI/Python 2.8.1", format!("authorization: Bearer {key}")),
-            Dialect::Anthropic => (
+            _ => (
                 "Anthropic/Python 0.76.0",
                 format!("x-api-key: {key}\r\nanthropic-version: 2023-06-01"),
             ),
@@ -68,7 +68,7 @@ impl Ask {
                 "messages": [{"role": "system", "content": SYSTEM}, user],
                 "model": self.model, "max_tokens": 256, "temperature": 0.7
             }),
-            Dialect::Anthropic => json!({
+            _ => json!({
                 "max_tokens": 256, "messages": [user], "model": self.model,
                 "system": SYSTEM, "temperature": 0.7
             }),

@@ -37,9 +37,7 @@ impl Check {
         let (end, event, usage) = match (expect.stream, expect.dialect) {
             (false, _) => (END_MARK, "\"role\"", "\"usage\""),
             (true, Dialect::Openai) => ("data: [DONE]\n", "data: {", "\"completion_tokens\""),
-            (true, Dialect::Anthropic) => {
-                ("\"message_stop\"", "\"text_delta\"", "\"output_tokens\"")
-            }
+            (true, _) => ("\"message_stop\"", "\"text_delta\"", "\"output_tokens\""),
         };
         let finder = |text: &'static str| Finder::new(text.as_bytes());
         Check { expect, end: finder(end), event: finder(event), usage: finder(usage) }
@@ -83,7 +81,7 @@ impl Check {
         let Expect { dialect, events, usage, .. } = self.expect;
         match dialect {
             Dialect::Openai => events.saturating_add(1).saturating_add(usize::from(usage)),
-            Dialect::Anthropic => events,
+            _ => events,
         }
     }
 
@@ -93,7 +91,7 @@ impl Check {
             let answer: Value = serde_json::from_slice(reply.body()).map_err(|_| "not JSON")?;
             let text = match self.expect.dialect {
                 Dialect::Openai => answer.pointer("/choices/0/message/content"),
-                Dialect::Anthropic => answer.pointer("/content/0/text"),
+                _ => answer.pointer("/content/0/text"),
             };
             let text = text.and_then(Value::as_str).ok_or("no text")?;
             return if text.ends_with(END_MARK) { Ok(()) } else { Err("wrong text") };
@@ -115,7 +113,7 @@ impl Check {
         let event: Value = serde_json::from_slice(data).map_err(|_| "an event that is no JSON")?;
         let piece = match self.expect.dialect {
             Dialect::Openai => event.pointer("/choices/0/delta/content"),
-            Dialect::Anthropic => event.pointer("/delta/text"),
+            _ => event.pointer("/delta/text"),
         };
         text.push_str(piece.and_then(Value::as_str).unwrap_or_default());
         Ok(())

@@ -12,10 +12,18 @@ use crate::chat::target;
 type Passed = (BytesMut, Result<(), FaultKind>, Usage, Option<String>, bool, bool);
 
 fn bridge(from: Dialect, to: Dialect) -> Bridge {
-    let body = Bytes::from_static(
-        br#"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":1,"stream":true}"#,
-    );
-    let peek = peek::peek(from, Operation::Chat, &body).unwrap();
+    let body: &[u8] = match from {
+        Dialect::Responses => br#"{"model":"m","input":"x","stream":true}"#,
+        Dialect::Completions => br#"{"model":"m","prompt":"x","echo":true,"stream":true}"#,
+        Dialect::Gemini => br#"{"contents":[{"parts":[{"text":"x"}]}]}"#,
+        _ => {
+            br#"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":1,"stream":true}"#
+        }
+    };
+    let body = Bytes::from_static(body);
+    let mut peek = peek::peek(from, Operation::Chat, &body).unwrap();
+    // Google's path says so.
+    peek.stream = true;
     let mut bridge = Bridge::new(Operation::Chat, from, to, "alias");
     bridge.call(&Payload { body, peek, headers: Vec::new(), received_s: 0 }, &target(to)).unwrap();
     bridge

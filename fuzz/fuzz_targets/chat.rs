@@ -17,6 +17,7 @@ pub fn target(dialect: Dialect) -> Target {
         dialect,
         base: "https://a.test".into(),
         credential: None,
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

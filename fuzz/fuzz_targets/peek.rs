@@ -25,6 +25,8 @@ fuzz_target!(|data: &[u8]| {
     for (dialect, operation) in [
         (Dialect::Openai, Operation::Chat),
         (Dialect::Anthropic, Operation::Chat),
+        (Dialect::Responses, Operation::Chat),
+        (Dialect::Completions, Operation::Chat),
         (Dialect::Openai, Operation::Embeddings),
     ] {
         let Ok(peek) = peek::peek(dialect, operation, &body) else { continue };
@@ -42,6 +44,7 @@ fuzz_target!(|data: &[u8]| {
             dialect,
             base: "https://a.test/v1".into(),
             credential: None,
+            login: None,
             card: None,
             defaults: vec![("seed".to_owned(), Bytes::from_static(b"7"))],
             headers: Vec::new(),

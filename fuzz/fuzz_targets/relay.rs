@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use tollgate_wire::{
     Dialect, Exchange, FaultKind, Operation, Provider, Target, Usage,
-    exchange::{self, Payload},
+    exchange::{self, Payload, relay::Relay},
     peek,
 };
 
@@ -25,13 +25,22 @@ fn relay(dialect: Dialect, shown: &str) -> Box<dyn Exchange> {
         dialect,
         base: "https://a.test".into(),
         credential: None,
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),
         drop_params: false,
     };
-    let body = Bytes::from_static(br#"{"model":"m","messages":[],"max_tokens":1,"stream":true}"#);
-    let peek = peek::peek(dialect, Operation::Chat, &body).unwrap();
+    let body: &[u8] = match dialect {
+        Dialect::Responses => br#"{"model":"m","input":"x","stream":true}"#,
+        Dialect::Completions => br#"{"model":"m","prompt":"x","stream":true}"#,
+        Dialect::Gemini => br#"{"contents":[]}"#,
+        _ => br#"{"model":"m","messages":[],"max_tokens":1,"stream":true}"#,
+    };
+    let body = Bytes::from_static(body);
+    let mut peek = peek::peek(dialect, Operation::Chat, &body).unwrap();
+    // Google's path says so, and its query whether it is to be a list.
+    (peek.stream, peek.listed) = (true, shown == "listed");
     let mut exchange = exchange::exchange(Operation::Chat, dialect, &to, shown);
     exchange.call(&Payload { body, peek, headers: Vec::new(), received_s: 0 }, &to).unwrap();
     exchange
@@ -58,8 +67,8 @@ fn pass<'a>(dialect: Dialect, shown: &str, pieces: impl Iterator<Item = &'a [u8]
 
 fuzz_target!(|data: &[u8]| {
     let Some((&size, data)) = data.split_first() else { return };
-    for dialect in [Dialect::Openai, Dialect::Anthropic] {
-        for shown in ["real", "alias"] {
+    for dialect in Dialect::ALL.into_iter().filter(|dialect| Relay::serves(*dialect)) {
+        for shown in ["real", "alias", "listed"] {
             let whole = pass(dialect, shown, std::iter::once(data));
             assert!(whole.0.len() <= data.len() * 4 + 64);
             assert_eq!(whole, pass(dialect, shown, data.chunks(usize::from(size).max(1))));

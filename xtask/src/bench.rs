@@ -130,6 +130,9 @@ fn measure(args: &Args, starter: &Starter<'_>) -> anyhow::Result<Records> {
                 continue;
             }
             for gateway in &mut running {
+                if phase.bridged && gateway.gateway != Gateway::Tollgate {
+                    continue;
+                }
                 let name = gateway.gateway.name();
                 tell(&format!("run {run} of {}: {:?}, {name}", args.runs, phase.name))?;
                 let warm = bench.warm(phase, gateway)?;

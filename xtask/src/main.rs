@@ -1,6 +1,7 @@
 //! Tasks of the workspace.
 
 mod bench;
+mod catalogue;
 mod test;
 mod tidy;
 
@@ -13,6 +14,7 @@ use clap::Parser;
 enum Task {
     /// Measure CPU, latency and memory beside a bare proxy, or count instructions.
     Bench(bench::Args),
+    Catalogue(catalogue::Args),
     Test(test::Args),
     Tidy(tidy::Args),
 }
@@ -20,6 +22,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Catalogue(args) => catalogue::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy(args) => tidy::run(&args),
     }

@@ -7,9 +7,18 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tollgate_wire::{Dialect, Operation, Refusal, RefusalKind, exchange::Payload, peek};
+use tollgate_wire::{
+    Dialect, Operation, Refusal, RefusalKind,
+    exchange::{Payload, seal::Tenant},
+    peek,
+};
 
-use crate::{core::Snapshot, handle::Incoming, now::Now};
+use crate::{
+    auth::Caller,
+    core::{Gateway, Snapshot},
+    handle::Incoming,
+    now::Now,
+};
 
 /// Headers of a client that belong to its dialect and travel on to an upstream of that dialect.
 const OPENAI_HEADERS: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
@@ -37,20 +46,55 @@ impl Ask {
     }
 }
 
+/// Marks whose ids a request may have, where its dialect has ids of answers that are stored.
+pub fn owned(mut ask: Ask, gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Ask {
+    if ask.surface == Dialect::Responses {
+        ask.payload.peek.tenant = Some(tenant(gw, snapshot, caller));
+    }
+    ask
+}
+
+/// Whose answers these are: a team's, else a user's, else a key's. They are marked with what only
+/// the gateway's nodes know, so they are lost with another master key.
+pub fn tenant(gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Tenant {
+    let name = match caller {
+        Caller::Admin => "admin".to_owned(),
+        Caller::Key(key) => match (&key.team_id, &key.user_id) {
+            (Some(team), _) => format!("team {team}"),
+            (None, Some(user)) => format!("user {user}"),
+            (None, None) => format!("key {}", key.hash),
+        },
+    };
+    let secret = snapshot.master_key.as_ref().unwrap_or(&gw.generated_master_key);
+    Tenant::new(&secret.0, &name)
+}
+
 /// Reads a request: its body, its fields, the headers that steer it.
 pub async fn read<B>(snapshot: &Snapshot, incoming: Incoming<B>, now: Now) -> Result<Ask, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Incoming { operation, surface, headers, body, .. } = incoming;
+    let Incoming { operation, surface, named, headers, body, .. } = incoming;
     let headers = &headers;
     let general = &snapshot.general;
     let body = read_capped(body, headers, general.max_body_bytes, general.body_idle).await?;
-    let mut peek = peek::peek(surface, operation, &body).map_err(|error| {
+    // OpenAI's paths may name the model; all else is in the body as ever.
+    let engine = matches!(surface, Dialect::Openai | Dialect::Completions);
+    let read = match named {
+        Some(_) if engine => peek::peek_named,
+        Some(_) | None => peek::peek,
+    };
+    let mut peek = read(surface, operation, &body).map_err(|error| {
         let mut why = Refusal::new(RefusalKind::InvalidRequest, error.message);
         why.param = error.param;
         why
     })?;
+    if let Some(named) = named {
+        peek.model = named.model;
+        if !engine {
+            (peek.stream, peek.listed) = (named.stream, named.listed);
+        }
+    }
     // Most requests have none of LiteLLM's own headers: one look spares many.
     let litellm = headers.keys().any(|name| name.as_str().starts_with("x-litellm-"));
     if litellm {
@@ -97,8 +141,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn travelling(surface: Dialect, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let names: &[&str] = match surface {
-        Dialect::Openai => &OPENAI_HEADERS,
+        Dialect::Openai | Dialect::Responses | Dialect::Completions => &OPENAI_HEADERS,
         Dialect::Anthropic => &ANTHROPIC_HEADERS,
+        _ => &[],
     };
     headers
         .iter()

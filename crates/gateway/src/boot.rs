@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
-use tollgate_router::{Client, HealthMap, Tls};
+use tollgate_router::{Client, HealthMap, Tls, Tokens};
 use tollgate_store::{KeyHash, Recorder, Store, StoreError};
 
 use crate::{
@@ -76,19 +76,22 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
         in_flight: (0..cores).map(|_| InFlight::default()).collect(),
         store,
         recorder,
-        metrics: Metrics::default(),
+        metrics: Metrics::new(cores),
         generated_master_key,
         ready: true.into(),
+        upstream: Client::new(&tls),
         cold: tokio::runtime::Handle::current(),
         tasks: TaskTracker::new(),
     });
     gateway.metrics.config_ok.set(1);
     warm_up(&gateway);
+    let tokens = Arc::new(Tokens::default());
     let cores = pens
         .into_iter()
         .enumerate()
         .map(|(index, pen)| {
-            Arc::new(Core::new(Arc::clone(&gateway), index, Client::new(&tls), pen))
+            let client = Client::new(&tls).with_tokens(tokens.clone());
+            Arc::new(Core::new(Arc::clone(&gateway), index, client, pen))
         })
         .collect();
     Ok(Booted { gateway, cores, new_master_key })
@@ -97,7 +100,14 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
 /// The configuration as requests see it.
 pub fn snapshot(config: Config) -> Snapshot {
     let master_key = config.general.master_key.as_ref().map(|key| auth::hash(key.expose()));
-    Snapshot { table: config.table, general: config.general, models: config.models, master_key }
+    Snapshot {
+        table: config.table,
+        general: config.general,
+        models: config.models,
+        catalogue: config.catalogue,
+        reachable: config.reachable,
+        master_key,
+    }
 }
 
 /// The hash of the master key that this database has; one is made if it has none.

@@ -1,14 +1,18 @@
 //! The gateway as it runs: what all cores share, and what each has of its own.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
 };
 
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
-use tollgate_router::{Client, HealthMap, Table};
+use tollgate_router::{Client, Group, HealthMap, Table};
 use tollgate_store::{KeyHash, Pen, Recorder, Store, UsageRow};
+use tollgate_wire::catalogue::Catalogue;
 
 use crate::{
     config::{General, ModelEntry},
@@ -26,6 +30,10 @@ pub struct Snapshot {
     pub general: General,
     /// The entries of `model_list`, in order.
     pub models: Vec<ModelEntry>,
+    /// Providers and model cards.
+    pub catalogue: Arc<Catalogue>,
+    /// The providers that can be called with what the environment has, by name.
+    pub reachable: Vec<Arc<str>>,
     /// SHA-256 of the configured master key, if one is configured.
     pub master_key: Option<KeyHash>,
 }
@@ -51,6 +59,8 @@ pub struct Gateway {
     pub generated_master_key: KeyHash,
     /// False from the moment that a shutdown was asked for.
     pub ready: AtomicBool,
+    /// Connections upstream for what is not a request's own work.
+    pub upstream: Client,
     /// Runs what is not a request's own work: database look-ups, administration.
     pub cold: tokio::runtime::Handle,
     /// The tasks on `cold`, for shutdown to wait for.
@@ -95,6 +105,37 @@ impl Gateway {
 #[repr(align(128))]
 pub(crate) struct InFlight(AtomicU32);
 
+/// Groups that a core keeps copies of; beyond it all are made anew.
+const OWN_GROUPS: usize = 1_024;
+
+/// The configuration as one core sees it.
+pub struct View {
+    /// The configuration in force when the view was made.
+    pub snapshot: Arc<Snapshot>,
+    /// The groups that were asked for, unshared.
+    groups: Mutex<HashMap<Box<str>, Arc<Group>, foldhash::fast::RandomState>>,
+}
+
+impl View {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        View { snapshot, groups: Mutex::default() }
+    }
+
+    /// The group that `model` means, if there is one.
+    pub fn group(&self, model: &str) -> Option<Arc<Group>> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = groups.get(model) {
+            return Some(Arc::clone(group));
+        }
+        let group = Arc::new(self.snapshot.table.group(model)?.group.unshared());
+        if groups.len() >= OWN_GROUPS {
+            groups.clear();
+        }
+        groups.insert(model.into(), Arc::clone(&group));
+        Some(group)
+    }
+}
+
 /// One core's share: its connections upstream and its pen. A request lives and dies on one core.
 pub struct Core {
     /// What all cores share.
@@ -104,12 +145,24 @@ pub struct Core {
     /// Which of the gateway's cores it is.
     index: usize,
     pen: Mutex<Pen>,
+    view: Mutex<Arc<View>>,
 }
 
 impl Core {
     /// A core with its own connections and pen.
     pub fn new(gw: Arc<Gateway>, index: usize, client: Client, pen: Pen) -> Self {
-        Core { gw, client, index, pen: Mutex::new(pen) }
+        let view = Mutex::new(Arc::new(View::new(gw.snapshot.load_full())));
+        Core { gw, client, index, pen: Mutex::new(pen), view }
+    }
+
+    /// The configuration in force, as this core sees it.
+    pub(crate) fn view(&self) -> Arc<View> {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.gw.snapshot.load();
+        if !Arc::ptr_eq(&view.snapshot, &current) {
+            *view = Arc::new(View::new(Arc::clone(&current)));
+        }
+        Arc::clone(&view)
     }
 
     /// One more request under way.
@@ -124,6 +177,11 @@ impl Core {
         if let Some(InFlight(count)) = self.gw.in_flight.get(self.index) {
             count.fetch_sub(1, Relaxed);
         }
+    }
+
+    /// Counts a request that is over.
+    pub(crate) fn count(&self, row: &UsageRow) {
+        self.gw.metrics.count(self.index, row);
     }
 
     /// Writes a usage row down, durably against the death of this process, before it returns.

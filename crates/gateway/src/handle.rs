@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     ask, attempt, auth,
     core::Core,
-    limits,
+    count, limits,
     now::Now,
     reply::{self, Outgoing},
     route,
@@ -28,12 +28,25 @@ pub struct Incoming<B> {
     pub operation: Operation,
     /// How the client spells it.
     pub surface: Dialect,
+    /// What its path says of the model, where the dialect has it there.
+    pub named: Option<Named>,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body, not read yet.
     pub body: B,
-    /// Who sent it.
-    pub ip: Option<std::net::IpAddr>,
+    /// The address of who sent it: a text, because a connection has it for all of its requests.
+    pub ip: Option<Arc<str>>,
+}
+
+/// What a path says of a request: see [`tollgate_wire::matrix::Named`].
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// The model asked for.
+    pub model: String,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the stream is to be a JSON list and not events: what the path's query says.
+    pub listed: bool,
 }
 
 /// The answer to a request, whatever happens. A panic is one request's misfortune, not its
@@ -56,24 +69,27 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let gw = &core.gw;
-    let snapshot = gw.snapshot.load_full();
+    let view = core.view();
+    let snapshot = &view.snapshot;
 
     // Who is asking? From here on, whatever happens leaves exactly one usage row.
-    let caller = auth::identify(gw, &snapshot, &incoming.headers, now).await?;
+    let caller = auth::identify(gw, snapshot, &incoming.headers, now).await?;
     let mut tab = Tab::open(core, &caller, &incoming, now);
     // What for?
-    let ask = ask::read(&snapshot, incoming, now).await;
+    let ask = ask::read(snapshot, incoming, now).await;
+    let ask = ask.map(|ask| ask::owned(ask, gw, snapshot, &caller));
     let ask = tab.note(ask)?;
     tab.asks(&ask);
     // Which targets, in which order?
-    let plan = route::plan_for(&snapshot, &caller, &ask, now, fastrand::u64(..));
+    let plan = route::plan_for(&view, &caller, &ask, now, fastrand::u64(..));
     let plan = tab.note(plan)?;
     // Rates, parallel requests, budget: all or nothing. The hold is given back when the tab closes.
-    let hold = limits::reserve(core, &snapshot, caller.key(), &ask, &plan, now);
+    let hold = limits::reserve(core, snapshot, caller.key(), &ask, &plan, now);
     tab.hold = tab.note(hold.and_then(|hold| can_write(core, now).map(|()| hold)))?;
     // The first target that answers; after its first byte there is no fallback.
-    match attempt::first_answer(core, &snapshot, &ask, &plan, now).await {
+    match attempt::first_answer(core, snapshot, &ask, &plan, now).await {
         Ok(live) => Ok(reply::answer(tab, live, &ask.payload.peek.model)),
+        Err(failed) if count::may_stand_in(&ask, &failed) => count::answer(tab, &ask),
         Err(failed) => Err(tab.close_failed(*failed)),
     }
 }

@@ -4,9 +4,12 @@
 //! database once, and one that nobody has is remembered for a few seconds, so that a guesser costs
 //! one look-up for each guess at most.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use papaya::{HashMap, ResizeMode};
@@ -66,7 +69,32 @@ pub enum Access {
     /// None: `no-default-models`.
     None,
     /// These names, or names that match one of these patterns.
-    Only(Box<[String]>),
+    Only(Arc<[String]>),
+}
+
+/// The lists of models that keys have. Most keys share a few: one copy is less memory, and stays in
+/// the processor's cache.
+#[derive(Debug, Default)]
+struct Lists(Mutex<HashSet<Arc<[String]>>>);
+
+impl Lists {
+    /// Lists that are looked over for those that no key has any more.
+    const MANY: usize = 1_024;
+
+    fn shared(&self, models: &[String]) -> Arc<[String]> {
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(list) = lists.get(models) {
+            return Arc::clone(list);
+        }
+        if lists.len() >= Self::MANY {
+            lists.retain(|list| Arc::strong_count(list) > 1);
+        }
+        let list: Arc<[String]> = models.into();
+        if lists.len() < Self::MANY {
+            lists.insert(Arc::clone(&list));
+        }
+        list
+    }
 }
 
 impl Access {
@@ -93,7 +121,10 @@ impl Access {
         match self {
             Access::All => true,
             Access::None => false,
-            Access::Only(names) => names.iter().any(|name| matches(name, model)),
+            Access::Only(names) => {
+                names.iter().any(|name| name == model)
+                    || names.iter().any(|name| matches(name, model))
+            }
         }
     }
 }
@@ -117,7 +148,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 impl Key {
     /// The key of a stored row, with the meters of an earlier version if there is one.
-    pub fn new(row: &KeyRow, meters: Option<Arc<Meters>>) -> Self {
+    fn new(row: &KeyRow, meters: Option<Arc<Meters>>, lists: &Lists) -> Self {
         let fresh = || Arc::new(Meters::new(row.spend, row.budget_reset_us));
         Key {
             hash: row.hash,
@@ -129,7 +160,10 @@ impl Key {
             rpm: row.rpm,
             tpm: row.tpm,
             max_parallel: row.max_parallel,
-            access: Access::read(&row.models),
+            access: match Access::read(&row.models) {
+                Access::Only(models) => Access::Only(lists.shared(&models)),
+                access => access,
+            },
             meters: meters.unwrap_or_else(fresh),
             alias: row.alias.as_deref().map(Arc::from),
             user_id: row.user_id.as_deref().map(Arc::from),
@@ -155,6 +189,7 @@ pub struct KeyBook {
     /// Held for reading from before a key is read until it is known here; see [`Replay`].
     replay: Arc<RwLock<()>>,
     warm: AtomicBool,
+    lists: Lists,
 }
 
 impl Default for KeyBook {
@@ -170,6 +205,7 @@ impl Default for KeyBook {
             lookups: Semaphore::new(LOOKUPS_AT_ONCE),
             replay: Arc::default(),
             warm: AtomicBool::new(false),
+            lists: Lists::default(),
         }
     }
 }
@@ -204,7 +240,7 @@ impl KeyBook {
             meters.budget_reset_us.store(row.budget_reset_us.unwrap_or(0), Relaxed);
         }
         let hash = row.hash.0;
-        let key = Arc::new(Key::new(row, meters));
+        let key = Arc::new(Key::new(row, meters, &self.lists));
         pin.insert(hash, Arc::clone(&key));
         key
     }
@@ -214,7 +250,7 @@ impl KeyBook {
     fn put_if_absent(&self, row: &KeyRow) -> Arc<Key> {
         let pin = self.known.pin();
         let hash = row.hash.0;
-        Arc::clone(pin.get_or_insert_with(hash, || Arc::new(Key::new(row, None))))
+        Arc::clone(pin.get_or_insert_with(hash, || Arc::new(Key::new(row, None, &self.lists))))
     }
 
     /// Puts a regenerated key in and forgets the old one; the meters go on.
@@ -222,7 +258,7 @@ impl KeyBook {
         let pin = self.known.pin();
         let meters = pin.get(&old.0).map(|key| Arc::clone(&key.meters));
         self.unknown.remove(&row.hash.0);
-        pin.insert(row.hash.0, Arc::new(Key::new(row, meters)));
+        pin.insert(row.hash.0, Arc::new(Key::new(row, meters, &self.lists)));
         pin.remove(&old.0);
     }
 

@@ -11,6 +11,7 @@ pub mod auth;
 pub mod boot;
 pub mod budget;
 pub mod config;
+pub mod count;
 pub mod handle;
 pub mod keys;
 pub mod limits;
@@ -19,11 +20,18 @@ pub mod now;
 pub mod reply;
 pub mod route;
 pub mod settle;
+pub mod stored;
+pub mod sync;
 pub mod tab;
+mod tally;
 
 mod core;
 
 pub use core::{Core, Gateway, Snapshot};
 pub use now::Now;
-pub use tollgate_router::{HealthMap, Tls};
-pub use tollgate_wire::{Refusal, RefusalKind, catalogue, matrix::surface};
+pub use tollgate_router::{Client, HealthMap, Tls};
+pub use tollgate_wire::{
+    Dialect, Refusal, RefusalKind, card, catalogue,
+    exchange::refusal,
+    matrix::{Route, surface},
+};

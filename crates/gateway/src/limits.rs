@@ -9,9 +9,9 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use tollgate_ledger::Nano;
+use tollgate_ledger::{Nano, price::Tiers};
 use tollgate_router::Plan;
-use tollgate_wire::{Refusal, RefusalKind};
+use tollgate_wire::{Operation, Refusal, RefusalKind};
 
 use crate::{
     ask::Ask,
@@ -163,6 +163,9 @@ pub fn reserve(
 /// there: the budget would not be enforced.
 fn estimate(snapshot: &Snapshot, key: &Key, ask: &Ask, plan: &Plan) -> Result<Nano, Refusal> {
     let Some(_) = key.max_budget else { return Ok(Nano(0)) };
+    if ask.operation == Operation::CountTokens {
+        return Ok(Nano(0));
+    }
     let card = route::first_card(plan);
     let Some(rates) = card.and_then(|card| card.rates.as_ref()) else {
         return Err(Refusal::new(
@@ -178,7 +181,13 @@ fn estimate(snapshot: &Snapshot, key: &Key, ask: &Ask, plan: &Plan) -> Result<Na
     };
     let output = ask.payload.peek.max_tokens.unwrap_or(snapshot.general.output_estimate_tokens);
     let output = output.saturating_mul(ask.payload.peek.n.unwrap_or(1).max(1));
-    tollgate_ledger::price::estimate(ask.input_estimate(), output, rates).map_err(|_| {
+    let named = |name: &[u8]| memchr::memmem::find(&ask.payload.body, name).is_some();
+    let tiers = match rates.rare {
+        Some(_) if named(b"\"service_tier\"") || named(b"\"speed\"") => Tiers::Any,
+        Some(_) if named(b"\"inference_geo\"") => Tiers::Any,
+        Some(_) | None => Tiers::Usual,
+    };
+    tollgate_ledger::price::estimate(ask.input_estimate(), output, rates, tiers).map_err(|_| {
         Refusal::new(
             RefusalKind::InvalidRequest,
             "the request's size times the model's price is beyond any amount of money",

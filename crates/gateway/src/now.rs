@@ -22,6 +22,14 @@ impl Now {
         }
     }
 
+    /// The time now, by the steady clock alone: this moment and what has passed since.
+    pub fn later(self) -> Self {
+        let mono = Instant::now();
+        let passed = mono.saturating_duration_since(self.mono);
+        let passed = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        Now { unix_us: self.unix_us.saturating_add(passed), mono }
+    }
+
     /// Milliseconds since the Unix epoch; never negative.
     pub fn unix_ms(&self) -> u64 {
         u64::try_from(self.unix_us / 1_000).unwrap_or(0)

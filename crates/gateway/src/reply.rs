@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
+use tollgate_ledger::Nano;
 use tollgate_router::{Answer, Live};
 use tollgate_store::Outcome;
 use tollgate_wire::{Dialect, Refusal, exchange};
@@ -105,29 +106,30 @@ impl Body for OutBody {
 /// The answer of the target that answered. A whole answer's tab is closed here; a stream's closes
 /// with its body.
 pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
-    tab::enter(&mut tab, &live);
+    let now = tab.draft().started.later();
+    tab::enter(&mut tab, &live, now);
     let Live { exchange, answer, target, upstream_headers, status, retries, fallbacks, .. } = live;
-    let dropped = exchange.dropped().join(",");
+    let dropped = Some(exchange.dropped()).filter(|dropped| !dropped.is_empty());
+    let dropped = dropped.map(|dropped| dropped.join(","));
     tab.attach(exchange, Arc::clone(&target));
     let streamed = matches!(answer, Answer::Stream { .. });
     if !streamed {
-        tab.close(Outcome::Ok);
+        tab.close_at(Outcome::Ok, now);
     }
     let mut headers = HeaderMap::with_capacity(16 + 2 * upstream_headers.len());
-    let content_type =
-        if streamed { "text/event-stream; charset=utf-8" } else { "application/json" };
+    let content_type = if streamed { tab.stream_type } else { "application/json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if streamed {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     pass_on(&upstream_headers, &mut headers);
-    account(&mut tab, &mut headers, streamed);
+    account(&mut tab, &mut headers, streamed, now);
     set(&mut headers, X_LITELLM_MODEL_ID, &target.id);
     set(&mut headers, X_LITELLM_MODEL_GROUP, shown_model);
     number(&mut headers, X_LITELLM_ATTEMPTED_RETRIES, u64::from(retries));
     number(&mut headers, X_LITELLM_ATTEMPTED_FALLBACKS, u64::from(fallbacks));
-    if !dropped.is_empty() {
+    if let Some(dropped) = dropped {
         set(&mut headers, X_TOLLGATE_DROPPED, &dropped);
     }
     let body = match answer {
@@ -141,26 +143,25 @@ pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
 }
 
 /// The headers that say who the request was and what it cost.
-fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool) {
+fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool, now: Now) {
     let spend = tab.hold.key_spend();
     identify(headers, tab.id);
-    let elapsed_us = tab.draft().elapsed_us(Now::read());
+    let elapsed_us = tab.draft().elapsed_us(now);
     number(headers, X_LITELLM_RESPONSE_DURATION_MS, u64::try_from(elapsed_us / 1_000).unwrap_or(0));
     if !streamed && let Some(cost) = tab.cost {
-        set(headers, X_LITELLM_RESPONSE_COST, &cost.usd_text());
+        amount(headers, X_LITELLM_RESPONSE_COST, cost);
     }
     if let Some(spend) = spend {
-        set(headers, X_LITELLM_KEY_SPEND, &spend.usd_text());
+        amount(headers, X_LITELLM_KEY_SPEND, spend);
     }
 }
 
-fn identify(headers: &mut HeaderMap, id: Uuid) {
+pub(crate) fn identify(headers: &mut HeaderMap, id: Uuid) {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text: &str = id.as_hyphenated().encode_lower(&mut text);
-    if let Ok(value) = HeaderValue::from_str(text) {
-        headers.insert(X_REQUEST_ID, value.clone());
-        headers.insert(X_LITELLM_CALL_ID, value);
-    }
+    // Twice: a copy of a value that is not shared yet costs more than another one.
+    set(headers, X_REQUEST_ID, text);
+    set(headers, X_LITELLM_CALL_ID, text);
     headers.insert(
         X_LITELLM_VERSION,
         HeaderValue::from_static(concat!("tollgate-", env!("CARGO_PKG_VERSION"))),
@@ -188,8 +189,28 @@ fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
+fn amount(headers: &mut HeaderMap, name: HeaderName, amount: Nano) {
+    if let Ok(value) = HeaderValue::try_from(amount.usd_text()) {
+        headers.insert(name, value);
+    }
+}
+
 fn number(headers: &mut HeaderMap, name: HeaderName, n: u64) {
-    headers.insert(name, HeaderValue::from(n));
+    let value = match n {
+        0 => HeaderValue::from_static("0"),
+        1 => HeaderValue::from_static("1"),
+        _ => HeaderValue::from(n),
+    };
+    headers.insert(name, value);
+}
+
+/// An answer that no target had to give.
+pub(crate) fn whole(body: Bytes, id: Uuid) -> Outgoing {
+    let mut out = Response::new(OutBody::Whole(body));
+    let headers = out.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(headers, id);
+    out
 }
 
 /// A refusal in the client's dialect.

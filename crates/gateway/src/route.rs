@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use tollgate_router::{Plan, Prefs, plan};
-use tollgate_wire::{Card, Refusal, RefusalKind};
+use tollgate_wire::{Card, Operation, Refusal, RefusalKind};
 
-use crate::{ask::Ask, auth::Caller, core::Snapshot, now::Now};
+use crate::{
+    ask::Ask,
+    auth::Caller,
+    core::{Snapshot, View},
+    now::Now,
+};
 
 /// The card of the first target that would be tried, for estimates.
 pub fn first_card(plan: &Plan) -> Option<&Arc<Card>> {
@@ -14,12 +19,13 @@ pub fn first_card(plan: &Plan) -> Option<&Arc<Card>> {
 
 /// Finds the group and plans the attempts.
 pub fn plan_for(
-    snapshot: &Snapshot,
+    view: &View,
     caller: &Caller,
     ask: &Ask,
     now: Now,
     seed: u64,
 ) -> Result<Plan, Refusal> {
+    let snapshot = &view.snapshot;
     let model = &ask.payload.peek.model;
     if let Some(key) = caller.key()
         && !key.access.allows(model)
@@ -33,11 +39,13 @@ pub fn plan_for(
         let models = caller.key().map(|key| key.access.names()).unwrap_or_default();
         return Err(not_allowed(name, models).param("fallbacks"));
     }
-    let Some(found) = snapshot.table.group(model) else {
+    let Some(group) = view.group(model) else {
         return Err(unknown_model(snapshot, caller, model));
     };
-    let prefs = Prefs::of(ask.surface, &ask.payload.peek);
-    Ok(plan(&snapshot.table, &found.group, prefs, now.unix_ms(), seed))
+    let mut prefs = Prefs::of(ask.surface, &ask.payload.peek);
+    // Another model's count would be wrong.
+    prefs.disable_fallbacks |= ask.operation == Operation::CountTokens;
+    Ok(plan(&snapshot.table, &group, prefs, now.unix_ms(), seed))
 }
 
 fn not_allowed(model: &str, models: &[String]) -> Refusal {

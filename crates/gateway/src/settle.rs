@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tollgate_ledger::{Nano, price};
-use tollgate_store::{Outcome, UsageRow};
-use tollgate_wire::{Target, Usage};
+use tollgate_store::{Outcome, RareUsage, UsageRow};
+use tollgate_wire::{Operation, Target, Tier, Usage};
 use tracing::warn;
 
 use crate::{core::Core, limits::Hold, now::Now};
@@ -14,8 +14,8 @@ use crate::{core::Core, limits::Hold, now::Now};
 pub struct Draft {
     /// The row as far as it is known.
     pub row: UsageRow,
-    /// When the request came, on the clock that never jumps.
-    pub started: std::time::Instant,
+    /// When the request came.
+    pub started: Now,
 }
 
 /// The status in the usage row of a client that left: nginx's.
@@ -44,20 +44,34 @@ impl Draft {
         row.output = usage.output;
         row.reasoning = usage.reasoning;
         row.output_audio = usage.output_audio;
+        row.rare = RareUsage {
+            cache_read_audio: usage.cache_read_audio,
+            cache_write_12h: usage.cache_write_12h,
+            input_image: usage.input_image,
+            input_video: usage.input_video,
+            output_image: usage.output_image,
+            output_video: usage.output_video,
+            searches: usage.searches,
+            search_size: usage.search_size.name().into(),
+            tier: usage.tier.map(Tier::name).unwrap_or_default().into(),
+            us_only: usage.us_only,
+        };
         row.estimated = usage.estimated;
-        row.cost = cost(usage, target);
+        let free = row.operation == Operation::CountTokens.name();
+        let at_s = Some(row.started_us / 1_000_000);
+        row.cost = if free { Some(Nano(0)) } else { cost(usage, target, at_s) };
     }
 
     /// Microseconds since the request came, as of `now`.
     pub fn elapsed_us(&self, now: Now) -> i64 {
-        let elapsed = now.mono.saturating_duration_since(self.started);
+        let elapsed = now.mono.saturating_duration_since(self.started.mono);
         i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
     }
 }
 
-fn cost(usage: &Usage, target: &Target) -> Option<Nano> {
+fn cost(usage: &Usage, target: &Target, at_s: Option<i64>) -> Option<Nano> {
     let rates = target.card.as_ref()?.rates.as_ref()?;
-    match price::cost(usage, rates) {
+    match price::cost(usage, rates, at_s) {
         Ok(cost) => Some(cost.total),
         Err(error) => {
             warn!(%error, target = %target.id, "an answer of target `{}` has no price", target.id);
@@ -75,7 +89,7 @@ pub fn settle(core: &Core, draft: &mut Draft, hold: &mut Hold, outcome: Outcome,
     row.outcome = outcome;
     let tokens = row.input.saturating_add(row.output);
     hold.post(tokens, row.cost.unwrap_or(Nano(0)));
-    core.gw.metrics.count(row);
+    core.count(row);
     // On a full disk, the room that is left is for the rows of requests that cost something.
     if outcome == Outcome::Refused && !core.can_write(now) {
         return;

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use tollgate_ledger::Nano;
 use tollgate_router::{Failed, Live, UpstreamBody};
 use tollgate_store::{Outcome, UsageRow};
-use tollgate_wire::{Exchange, Fault, Refusal, RefusalKind, Target};
+use tollgate_wire::{Dialect, Exchange, Fault, Refusal, RefusalKind, Target};
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +31,9 @@ use crate::{
 /// A stream that is silent this long gets a comment, so that proxies between keep it open.
 const PING_AFTER: Duration = Duration::from_secs(15);
 const PING: &[u8] = b": ping\n\n";
+/// The same where a comment would not be understood: Google's SDKs take it for a message, and in a
+/// JSON list there are none.
+const QUIET_PING: &[u8] = b"\r\n";
 
 /// An open tab.
 pub struct Tab {
@@ -39,6 +42,10 @@ pub struct Tab {
     draft: Draft,
     exchange: Option<(Box<dyn Exchange>, Arc<Target>)>,
     closed: bool,
+    /// What a silent stream gets.
+    ping: &'static [u8],
+    /// The media type of a stream.
+    pub(crate) stream_type: &'static str,
     /// The request's id: `x-litellm-call-id`, and the row's.
     pub(crate) id: Uuid,
     /// What the answer cost, once that is known.
@@ -58,15 +65,17 @@ impl Tab {
             operation: incoming.operation.name().into(),
             surface: incoming.surface.name().into(),
             started_us: now.unix_us,
-            ip: incoming.ip.map(|ip| ip.to_string().into()),
+            ip: incoming.ip.clone(),
             ..UsageRow::default()
         };
         Tab {
             core: Arc::clone(core),
             hold: Hold::default(),
-            draft: Draft { row, started: now.mono },
+            draft: Draft { row, started: now },
             exchange: None,
             closed: false,
+            ping: PING,
+            stream_type: "text/event-stream; charset=utf-8",
             id: incoming.id,
             cost: None,
         }
@@ -74,6 +83,12 @@ impl Tab {
 
     /// Enters what was asked for.
     pub fn asks(&mut self, ask: &Ask) {
+        if ask.surface == Dialect::Gemini {
+            self.ping = QUIET_PING;
+        }
+        if ask.payload.peek.listed {
+            self.stream_type = "application/json";
+        }
         let row = &mut self.draft.row;
         row.end_user = ask.end_user.as_deref().map(Arc::from);
         row.group = Arc::from(ask.payload.peek.model.as_str());
@@ -114,6 +129,12 @@ impl Tab {
 
     /// Closes the tab: once, whatever is asked of it later.
     pub(crate) fn close(&mut self, outcome: Outcome) {
+        let now = self.draft.started.later();
+        self.close_at(outcome, now);
+    }
+
+    /// The same, for one who knows the time.
+    pub(crate) fn close_at(&mut self, outcome: Outcome, now: Now) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
@@ -125,7 +146,6 @@ impl Tab {
         if outcome == Outcome::Aborted {
             self.draft.row.status = CLIENT_LEFT;
         }
-        let now = Now::read();
         settle::settle(&self.core, &mut self.draft, &mut self.hold, outcome, now);
     }
 }
@@ -250,7 +270,7 @@ impl Body for LiveBody {
                 if this.tab.closed || !this.ping_due(cx) {
                     return Poll::Pending;
                 }
-                this.ready.extend_from_slice(PING);
+                this.ready.extend_from_slice(this.tab.ping);
                 this.ping = None;
             }
         }
@@ -258,9 +278,9 @@ impl Body for LiveBody {
 }
 
 /// What `Live` of the router gives, sorted for the tab.
-pub(crate) fn enter(tab: &mut Tab, live: &Live) {
+pub(crate) fn enter(tab: &mut Tab, live: &Live, now: Now) {
     tab.draft.answered_by(&live.target, live.attempts, live.fallbacks);
     tab.draft.row.status = live.status.as_u16();
-    let elapsed = tab.draft.elapsed_us(Now::read());
+    let elapsed = tab.draft.elapsed_us(now);
     tab.draft.row.first_byte_us = Some(tab.draft.row.started_us.saturating_add(elapsed));
 }

@@ -38,9 +38,19 @@ impl Nano {
     /// USD as a plain decimal without exponent and trailing zeros, which is also a valid JSON
     /// number: `0.0000125`, `2`, `-0.5`.
     pub fn usd_text(self) -> String {
-        let text = self.to_string();
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        text.to_owned()
+        let magnitude = self.0.unsigned_abs();
+        let (whole, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
+        let mut text = String::with_capacity(24);
+        if self.0 < 0 {
+            text.push('-');
+        }
+        push_digits(&mut text, whole, 1);
+        if fraction > 0 {
+            text.push('.');
+            push_digits(&mut text, fraction, 9);
+            text.truncate(text.trim_end_matches('0').len());
+        }
+        text
     }
 
     /// Reads USD as decimal text (`0.5`, `100`, `1e-3`); what is below a nano-USD is rounded half
@@ -48,6 +58,23 @@ impl Nano {
     pub fn from_usd_text(text: &str) -> Result<Self, MoneyError> {
         decimal::scaled(text, 9).map(Self)
     }
+}
+
+/// Appends a number with so many digits at least. By hand: answers have two amounts in their heads.
+fn push_digits(text: &mut String, number: u64, least: usize) {
+    let mut digits = [b'0'; 20];
+    let mut rest = number;
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        if rest == 0 && used >= least {
+            break;
+        }
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        used += 1;
+    }
+    let start = digits.len() - used;
+    text.extend(digits.iter().skip(start).map(|digit| char::from(*digit)));
 }
 
 impl fmt::Display for Nano {

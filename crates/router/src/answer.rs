@@ -112,7 +112,9 @@ fn is_stream(headers: &HeaderMap) -> bool {
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();
     essence.eq_ignore_ascii_case(b"text/event-stream")
+        || essence.eq_ignore_ascii_case(b"application/x-ndjson")
         || essence.eq_ignore_ascii_case(b"text/plain")
+        || essence.eq_ignore_ascii_case(b"application/vnd.amazon.eventstream")
 }
 
 /// The status that a successful answer with an `error` object in it should have had: the object's

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 use tollgate_wire::{
-    CannotAsk, Fault, Operation, Refusal, RefusalKind, Secret, Target, Unsupported,
+    CannotAsk, Fault, FaultKind, Operation, Refusal, RefusalKind, Secret, Target, Unsupported,
     exchange::{self, Exchange, Payload},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     client::UpstreamResponse,
     place::{Clock, Place},
     refuse,
+    sign::{self, Desk},
     table::{Group, Member},
     walk::{Step, Walk},
 };
@@ -38,7 +39,7 @@ pub struct Ask<'a> {
     pub payload: &'a Payload,
     /// The model name that the client is to see in the answer.
     pub shown_model: &'a str,
-    /// The time of the call in milliseconds, on the clock that `plan` was given.
+    /// The time of the call in milliseconds since 1970, on the clock that `plan` was given.
     pub now_ms: u64,
 }
 
@@ -123,7 +124,8 @@ pub async fn first_answer(ask: Ask<'_>) -> Result<Live, Box<Failed>> {
         if walk.attempts > 1 {
             began = Instant::now();
         }
-        match call(&ask, &step, member, began, deadline).await {
+        let at = Ask { now_ms: clock.at_ms(began - clock.started), ..ask };
+        match call(&at, &step, member, began, deadline).await {
             Ok(called) => return Ok(called.live(&walk, step, place, clock, began)),
             Err(Trouble::Cannot(CannotAsk::Malformed(why))) => {
                 heap.refusal = Some(Refusal {
@@ -137,7 +139,10 @@ pub async fn first_answer(ask: Ask<'_>) -> Result<Live, Box<Failed>> {
                 next = walk.pass_over(clock.now_ms());
             }
             Err(Trouble::Fault(fault)) => {
-                place.blame(&fault);
+                // A count that fails says nothing about the model.
+                if ask.operation != Operation::CountTokens {
+                    place.blame(&fault);
+                }
                 drop(place);
                 let home = walk.at_home();
                 next = walk.failed(&fault, clock.now_ms());
@@ -257,15 +262,25 @@ async fn call(
     let target = member.target_for(surface);
     let fallen_back = !Arc::ptr_eq(&step.group, &ask.plan.group);
     let shown = if fallen_back { &*step.group.name } else { ask.shown_model };
-    let mut exchange = exchange::exchange(ask.operation, surface, target, shown);
-    let request = exchange.call(ask.payload, target)?;
+    let mut exchange =
+        exchange::exchange_for(ask.operation, surface, target, shown, &ask.payload.peek);
+    let mut request = exchange.call(ask.payload, target)?;
 
     let mut limits = member.timeouts;
     limits.first_byte_ms =
         limits.first_byte_ms.min(ask.payload.peek.timeout_ms.unwrap_or(u64::MAX));
     let connect = Duration::from_millis(limits.connect_ms);
     let mut watch = Watch::new(limits, now, deadline);
-    let sent = watch.guard(ask.client.send(&target.base, request, connect, now)).await;
+    let mut token = None;
+    let sent = async {
+        if let Some(login) = &target.login {
+            let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
+            // Boxed: few targets need it, and it would make the future of every request large.
+            token = Box::pin(sign::sign(desk, login, target, &mut request)).await?;
+        }
+        ask.client.send(&target.base, request, connect, now).await
+    };
+    let sent = watch.guard(sent).await;
     let answered = match sent {
         Ok(response) => {
             let UpstreamResponse { status, headers, body } = response;
@@ -280,7 +295,13 @@ async fn call(
         Ok((answer, status, headers)) => {
             Ok(Called { exchange, target: target.clone(), answer, status, headers })
         }
-        Err(fault) => Err(Trouble::Fault(scrubbed(fault, target.credential.as_ref()))),
+        Err(fault) => {
+            if let (FaultKind::Credential, Some(login)) = (fault.kind, &target.login) {
+                sign::refused(ask.client, login);
+            }
+            let fault = scrubbed(fault, target.credential.as_ref());
+            Err(Trouble::Fault(scrubbed(fault, token.as_ref())))
+        }
     }
 }
 

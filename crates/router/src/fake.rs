@@ -48,6 +48,7 @@ pub(crate) fn provider(name: &str) -> Arc<Provider> {
         ops: Vec::new(),
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     })
 }
 
@@ -59,6 +60,7 @@ pub(crate) fn target(id: &str, dialect: Dialect, model: &str) -> Target {
         dialect,
         base: "http://upstream.test/v1".into(),
         credential: None,
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tollgate_wire::{Card, Dialect, Target};
+use tollgate_wire::{Card, Dialect, Provider, Target};
 
 use crate::{health::Health, pattern::Pattern, policy::Policy};
 
@@ -111,6 +111,31 @@ pub struct Group {
     pub name: Arc<str>,
     /// In the order of the configuration; never empty.
     pub members: Vec<Member>,
+}
+
+impl Group {
+    /// A copy that shares no counted text and no target with the original, only the members'
+    /// health. Each core asks for its targets with every request: counts that cores share would
+    /// wander between them all the time.
+    pub fn unshared(&self) -> Group {
+        let target = |target: &Arc<Target>| {
+            let provider =
+                Provider { name: (*target.provider.name).into(), ..(*target.provider).clone() };
+            Arc::new(Target {
+                id: (*target.id).into(),
+                model: (*target.model).into(),
+                base: (*target.base).into(),
+                provider: Arc::new(provider),
+                ..(**target).clone()
+            })
+        };
+        let member = |member: &Member| Member {
+            target: target(&member.target),
+            also: member.also.iter().map(target).collect(),
+            ..member.clone()
+        };
+        Group { name: (*self.name).into(), members: self.members.iter().map(member).collect() }
+    }
 }
 
 /// Another name for a group (`model_group_alias`).

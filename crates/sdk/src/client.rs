@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tollgate_router::{Client, Tls};
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     /// Made at the first call; an error is a machine without usable TLS.
     http: OnceLock<Result<Client, String>>,
     began: Instant,
+    /// The same moment in milliseconds since 1970.
+    began_ms: u64,
 }
 
 type Env = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -110,9 +112,10 @@ impl Tollgate {
         made.as_ref().map_err(|message| Error::no_connection(message))
     }
 
-    /// The clock that the router is told.
+    /// The time in milliseconds since 1970, on a clock that never jumps.
     pub(crate) fn now_ms(&self) -> u64 {
-        u64::try_from(self.inner.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let since = u64::try_from(self.inner.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.inner.began_ms.saturating_add(since)
     }
 }
 
@@ -174,7 +177,12 @@ impl Builder {
 
     /// The client.
     pub fn build(self) -> Tollgate {
-        let inner = Inner { settings: self, http: OnceLock::new(), began: Instant::now() };
+        let inner = Inner {
+            settings: self,
+            http: OnceLock::new(),
+            began: Instant::now(),
+            began_ms: unix_ms(),
+        };
         Tollgate { inner: Arc::new(inner) }
     }
 }
@@ -190,6 +198,11 @@ impl fmt::Debug for Builder {
             .field("drop_params", &self.drop_params)
             .finish_non_exhaustive()
     }
+}
+
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Mozilla's roots, which are built in, and those of the file that `SSL_CERT_FILE` names.

@@ -18,8 +18,8 @@ pub fn completion_cost(answer: &ChatCompletion) -> Option<Nano> {
     }
     let catalogue = catalogue::builtin();
     let (provider, name) = model::resolve(catalogue, &answer.model, None, None).ok()?;
-    let rates = catalogue.card(&provider.name, name)?.rates?;
-    price::cost(&answer.usage.as_ref()?.counts(), &rates).ok().map(|cost| cost.total)
+    let card = catalogue.card(&provider.name, name);
+    of_card(&answer.usage.as_ref()?.counts(), card.as_deref())
 }
 
 /// What a gateway says that the answer cost.
@@ -29,5 +29,5 @@ pub(crate) fn told(headers: &HeaderMap) -> Option<Nano> {
 
 /// The price of `usage`, where the card has one.
 pub(crate) fn of_card(usage: &Usage, card: Option<&tollgate_wire::Card>) -> Option<Nano> {
-    price::cost(usage, &card?.rates?).ok().map(|cost| cost.total)
+    price::cost(usage, card?.rates.as_ref()?, None).ok().map(|cost| cost.total)
 }

@@ -57,12 +57,13 @@ pub(crate) fn resolve<'m>(
     {
         return Ok((provider.clone(), rest));
     }
-    let of_address = api_base.and_then(|base| {
-        let base = base.trim_end_matches('/');
-        catalogue.providers().find(|provider| provider.url == base)
-    });
-    let of_card = || catalogue.cards().find(|card| card.name == model);
-    match of_address.or_else(|| catalogue.provider(&of_card()?.provider)) {
+    let of_address =
+        api_base.and_then(|base| catalogue.providers().find(|provider| provider.is_at(base)));
+    let of_card = || {
+        let cards = catalogue.cards_named(model);
+        cards.iter().find_map(|card| catalogue.provider(&card.provider))
+    };
+    match of_address.or_else(of_card) {
         Some(provider) => Ok((provider.clone(), model)),
         None => Err(unknown(catalogue, model)),
     }

@@ -176,14 +176,24 @@ impl Usage {
     pub fn counts(&self) -> tollgate_wire::Usage {
         let prompt = self.prompt_tokens_details.clone().unwrap_or_default();
         let completion = self.completion_tokens_details.clone().unwrap_or_default();
+        let count = |extra: &Map<String, Value>, name: &str| {
+            extra.get(name).and_then(Value::as_u64).unwrap_or_default()
+        };
+        let searches = self.extra.get("server_tool_use").and_then(Value::as_object);
+        let searches = searches.map_or(0, |used| count(used, "web_search_requests"));
         tollgate_wire::Usage {
             input: self.prompt_tokens,
             cache_read: prompt.cached_tokens.unwrap_or_default(),
             cache_write: prompt.cache_creation_tokens.unwrap_or_default(),
             input_audio: prompt.audio_tokens.unwrap_or_default(),
+            input_image: count(&prompt.extra, "image_tokens"),
+            input_video: count(&prompt.extra, "video_tokens"),
             output: self.completion_tokens,
             reasoning: completion.reasoning_tokens.unwrap_or_default(),
             output_audio: completion.audio_tokens.unwrap_or_default(),
+            output_image: count(&completion.extra, "image_tokens"),
+            output_video: count(&completion.extra, "video_tokens"),
+            searches: u32::try_from(searches).unwrap_or(u32::MAX),
             ..tollgate_wire::Usage::default()
         }
     }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tollgate_wire::{
-    Auth, Card, Dialect, Operation, Provider, Secret, Target, catalogue::Catalogue,
+    Auth, Card, Dialect, Operation, Provider, Secret, Target,
+    catalogue::Catalogue,
+    place::{self, Lookup},
 };
 
 use crate::{Error, client::Builder, error::Details, model, options::Options};
@@ -24,12 +26,16 @@ pub(crate) fn of(
     }
     let base = options.api_base.as_deref();
     let (provider, name) = model::resolve(catalogue, model, options.provider.as_deref(), base)?;
+    if !provider.is_plain() {
+        return placed(catalogue, settings, options, operation, &provider, name);
+    }
     let dialect = dialect(&provider, operation, model)?;
     let base = base_url(settings, options, &provider, model)?;
     let below = provider.speaks.get(&dialect).map(String::as_str).unwrap_or_default();
     Ok(Target {
         id: model.into(),
         credential: credential(settings, options, &provider, model)?,
+        login: None,
         model: name.into(),
         dialect,
         base: format!("{}{below}", base.trim_end_matches('/')).into(),
@@ -41,9 +47,61 @@ pub(crate) fn of(
     })
 }
 
+/// The target at a provider whose address, paths or credentials depend on more than a key. What is
+/// not among the options comes from the environment.
+fn placed(
+    catalogue: &Catalogue,
+    settings: &Builder,
+    options: &Options,
+    operation: Operation,
+    provider: &Arc<Provider>,
+    name: &str,
+) -> Result<Target, Error> {
+    let given = options.api_base.clone();
+    let given = given.or_else(|| settings.api_bases.get(&*provider.name).cloned());
+    let given = given.or_else(|| provider.url_env.iter().find_map(|name| (settings.env)(name)));
+    if given.is_none() && provider.url.is_empty() {
+        base_url(settings, options, provider, name)?;
+    }
+    let key = options.api_key.as_ref().or_else(|| settings.api_keys.get(&*provider.name));
+    let param = |name: &str| match name {
+        "api_key" => key.map(|key| key.expose().to_owned()),
+        "api_base" => given.clone(),
+        _ => None,
+    };
+    let lookup = Lookup {
+        param: &param,
+        env: &|name| (settings.env)(name),
+        read: &|path| std::fs::read_to_string(path).map_err(|error| error.to_string()),
+    };
+    let wrong = |problems: Vec<place::Problem>| {
+        let texts: Vec<String> =
+            problems.into_iter().map(|it| format!("{}: {}", it.message, it.help)).collect();
+        Error::bad_request(name, texts.join("; "))
+    };
+    let site = place::prepare(provider, given.as_deref(), lookup).map_err(wrong)?;
+    let settled = site.settle(name, None).map_err(wrong)?;
+    let dialect = dialect(&settled.provider, operation, name)?;
+    let below = settled.provider.speaks.get(&dialect).map(String::as_str).unwrap_or_default();
+    let headers = site.known.headers.iter().chain(&options.headers).cloned().collect();
+    Ok(Target {
+        id: format!("{}/{name}", provider.name).into(),
+        credential: site.known.credential.clone(),
+        login: settled.login.clone(),
+        model: settled.model.as_str().into(),
+        dialect,
+        base: format!("{}{below}", settled.base).into(),
+        card: card(catalogue, options, &provider.name, name),
+        defaults: Vec::new(),
+        headers,
+        drop_params: options.drop_params.unwrap_or(settings.drop_params),
+        provider: Arc::new(settled.provider),
+    })
+}
+
 /// The client's own dialect where the provider speaks it, so that bytes pass.
 fn dialect(provider: &Provider, operation: Operation, model: &str) -> Result<Dialect, Error> {
-    let can = |dialect: &&Dialect| tollgate_wire::matrix::upstream(operation, **dialect).is_some();
+    let can = |dialect: &&Dialect| tollgate_wire::matrix::has(operation, **dialect);
     let spoken = provider.speaks.keys().filter(can).min_by_key(|it| **it != Dialect::Openai);
     if let Some(dialect) = spoken.filter(|_| provider.ops.contains(&operation)) {
         return Ok(*dialect);
@@ -104,7 +162,7 @@ fn credential(
 /// The catalogue's card, with the caller's own prices where they are given.
 fn card(catalogue: &Catalogue, options: &Options, provider: &str, name: &str) -> Option<Arc<Card>> {
     let known = catalogue.card(provider, name);
-    let Some(rates) = options.rates else { return known };
+    let Some(rates) = options.rates.clone() else { return known };
     let card = known.map(|card| Card::clone(&card)).unwrap_or_default();
     Some(Arc::new(Card { rates: Some(rates), ..card }))
 }
@@ -124,6 +182,7 @@ fn gateway(url: &str, key: &Secret, options: &Options, model: &str) -> Target {
         ops: vec![Operation::Chat, Operation::Embeddings],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: model.into(),
@@ -132,6 +191,7 @@ fn gateway(url: &str, key: &Secret, options: &Options, model: &str) -> Target {
         dialect: Dialect::Openai,
         base: base.into(),
         credential: Some(options.api_key.clone().unwrap_or_else(|| key.clone())),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: options.headers.clone(),

@@ -31,6 +31,7 @@ use tracing::{debug, warn};
 
 use crate::{
     patience::{Clock, Limits},
+    routes::Peer,
     routes::Service,
 };
 
@@ -109,7 +110,11 @@ impl Listener {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread =
                 std::thread::Builder::new().name(format!("core-{index}")).spawn(move || {
-                    let serving = Serving { service, phase: watched, limits: patience.limits };
+                    let serving = Serving {
+                        service: Arc::new(service),
+                        phase: watched,
+                        limits: patience.limits,
+                    };
                     runtime.block_on(run_core(arriving, serving, open));
                 })?;
             threads.push(CoreThread { thread });
@@ -189,7 +194,7 @@ async fn accept(
 /// What each connection of a core is served with.
 #[derive(Clone)]
 struct Serving {
-    service: Service,
+    service: Arc<Service>,
     phase: watch::Receiver<Phase>,
     limits: Limits,
 }
@@ -252,7 +257,12 @@ async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving, _place: Pl
         .max_concurrent_streams(STREAMS_AT_MOST)
         .max_header_list_size(HEAD_BYTES as u32)
         .keep_alive_interval(Duration::from_secs(30));
-    let service = hyper::service::service_fn(move |request| service.clone().serve(request, peer));
+    let peer = Peer::new(peer);
+    let shown = peer.address;
+    let service = hyper::service::service_fn(move |request| {
+        let (service, peer) = (Arc::clone(&service), peer.clone());
+        service.serve(request, peer)
+    });
     let connection = builder.serve_connection(clock.watch(TokioIo::new(stream)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
@@ -263,7 +273,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving, _place: Pl
         }
     };
     if let Err(error) = ended {
-        debug!(%error, peer = %peer, "a connection ended badly");
+        debug!(%error, peer = %shown, "a connection ended badly");
     }
 }
 

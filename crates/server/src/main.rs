@@ -7,7 +7,9 @@ mod cli;
 mod demo;
 mod listen;
 mod logs;
+mod models;
 mod patience;
+mod query;
 mod routes;
 mod serve;
 

@@ -11,12 +11,27 @@ use hyper::body::Incoming as HyperBody;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tollgate_gateway::{
-    Core, Now,
-    handle::{self, Incoming},
+    Core, Now, Route,
+    handle::{self, Incoming, Named},
     reply::OutBody,
-    surface,
+    stored, surface,
 };
 use tower::ServiceExt;
+
+use crate::query;
+/// Whose connection it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The IP address as usage rows have it.
+    ip: Arc<str>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Peer { address, ip: address.ip().to_string().into() }
+    }
+}
 
 /// What a connection serves. Cheap to clone.
 #[derive(Clone)]
@@ -45,31 +60,47 @@ impl Service {
 
     /// One request.
     pub(crate) async fn serve(
-        self,
+        self: Arc<Self>,
         request: Request<HyperBody>,
-        peer: SocketAddr,
+        peer: Peer,
     ) -> Result<Response<Out>, Infallible> {
+        let mut request = request;
+        query::key_to_header(&mut request);
         let hot = match request.method() {
             &Method::POST => surface(request.uri().path()),
             _ => None,
         };
         match (hot, &self.core) {
-            (Some((operation, dialect)), Some(core)) => {
+            (Some(route), Some(core)) => {
                 let now = Now::read();
                 let id = now.request_id();
+                let Route { operation, surface, named } = route;
+                let query = request.uri().query();
+                let named = named.map(|it| Named {
+                    model: query::decoded(it.model),
+                    stream: it.stream,
+                    listed: query::value(query, "alt").as_deref() != Some("sse"),
+                });
                 let (head, body) = request.into_parts();
-                let ip = Some(peer.ip());
-                let incoming =
-                    Incoming { id, operation, surface: dialect, headers: head.headers, body, ip };
+                let (headers, ip) = (head.headers, Some(peer.ip));
+                let incoming = Incoming { id, operation, surface, named, headers, body, ip };
                 let out = handle::answer(core, incoming, now).await;
                 Ok(out.map(Out::Hot))
             }
-            _ => Ok(self.serve_cold(request, peer).await.map(Out::Cold)),
+            (None, Some(core)) if matches!(request.method(), &Method::GET | &Method::DELETE) => {
+                match stored::wanted(request.method(), request.uri(), request.headers()) {
+                    Some(wanted) => {
+                        Ok(stored::answer(core, wanted, Now::read()).await.map(Out::Hot))
+                    }
+                    None => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
+                }
+            }
+            _ => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
         }
     }
 
     async fn serve_cold(
-        self,
+        &self,
         mut request: Request<HyperBody>,
         peer: SocketAddr,
     ) -> Response<ColdBody> {

@@ -14,8 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_gateway::{
     Gateway, HealthMap, Tls,
     boot::{self, Booted, Parts},
-    catalogue,
+    catalogue::{self, Catalogue},
     config::{self, Config, LogFormat, LogLevel, Outcome, Strictness},
+    sync,
 };
 use tollgate_store::Store;
 use tracing::{error, info, warn};
@@ -23,7 +24,7 @@ use tracing::{error, info, warn};
 use crate::{
     api,
     listen::{Listener, Patience},
-    logs,
+    logs, models,
     patience::Limits,
     routes::Service,
 };
@@ -76,11 +77,12 @@ pub(crate) struct Running {
 /// Starts serving.
 pub(crate) async fn start(options: ServeOptions) -> anyhow::Result<Running> {
     let health = HealthMap::default();
-    let config = resolve(&options, &health)?;
+    let config = resolve(&options, &health, catalogue::builtin())?;
     let format = options.log_format.unwrap_or(config.general.log_format);
     logs::start(format, config.general.log_level.unwrap_or(LogLevel::Info));
     refuse_open_door(&options, &config)?;
     let data_dir = data_dir(&options, &config)?;
+    let config = with_synced(config, &options, &health, &data_dir);
     let url = database_url(&options, &config, &data_dir);
     let store = Store::open(&url).await.context("the database cannot be opened")?;
     let tls = tls(&config)?;
@@ -102,7 +104,8 @@ pub(crate) async fn start(options: ServeOptions) -> anyhow::Result<Running> {
         .await
         .with_context(|| format!("cannot listen on {wanted}"))?;
     let addr = listener.addr;
-    watch(&gateway, options);
+    watch(&gateway, options, &data_dir);
+    models::schedule(&gateway, sync::folder(&data_dir));
     Ok(Running { addr, new_master_key, gateway, listener, drain })
 }
 
@@ -147,8 +150,12 @@ pub(crate) fn env(name: &str) -> Option<String> {
 }
 
 /// Reads and resolves the configuration; prints what is wrong with it.
-fn resolve(options: &ServeOptions, health: &HealthMap) -> Result<Config, BadConfig> {
-    let outcome = load(options, health)?;
+fn resolve(
+    options: &ServeOptions,
+    health: &HealthMap,
+    catalogue: &Catalogue,
+) -> Result<Config, BadConfig> {
+    let outcome = load(options, health, catalogue)?;
     let problems = config::render(&outcome, std::io::stderr().is_terminal());
     if !problems.is_empty() {
         eprint_text(&problems);
@@ -156,7 +163,24 @@ fn resolve(options: &ServeOptions, health: &HealthMap) -> Result<Config, BadConf
     outcome.config.ok_or(BadConfig)
 }
 
-fn load(options: &ServeOptions, health: &HealthMap) -> Result<Outcome, BadConfig> {
+/// The configuration again, with the models that were read at run time. They are laid over the
+/// catalogue, so what was served without them is served with them; else they are left out.
+fn with_synced(
+    config: Config,
+    options: &ServeOptions,
+    health: &HealthMap,
+    data_dir: &Path,
+) -> Config {
+    let Some(catalogue) = models::overlaid(&sync::folder(data_dir)) else { return config };
+    let outcome = load(options, health, &catalogue).ok();
+    outcome.and_then(|outcome| outcome.config).unwrap_or(config)
+}
+
+fn load(
+    options: &ServeOptions,
+    health: &HealthMap,
+    catalogue: &Catalogue,
+) -> Result<Outcome, BadConfig> {
     let (text, name) = match (&options.config_text, &options.config) {
         (Some(text), _) => (text.clone(), "demo".to_owned()),
         (None, Some(path)) => {
@@ -166,19 +190,35 @@ fn load(options: &ServeOptions, health: &HealthMap) -> Result<Outcome, BadConfig
             })?;
             (text, path.display().to_string())
         }
-        (None, None) => return Ok(config::from_env(&env, catalogue::builtin(), health)),
+        (None, None) => {
+            return Ok(config::from_env(&env, &read_file, catalogue, health));
+        }
     };
-    Ok(read(&text, &name, health, options.lenient))
+    Ok(read_with(&text, &name, health, options.lenient, catalogue))
+}
+
+fn read_file(path: &str) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
 }
 
 /// Reads a configuration's text with this process's environment and the built-in catalogue.
 pub(crate) fn read(text: &str, file: &str, health: &HealthMap, lenient: bool) -> Outcome {
+    read_with(text, file, health, lenient, catalogue::builtin())
+}
+
+fn read_with(
+    text: &str,
+    file: &str,
+    health: &HealthMap,
+    lenient: bool,
+    catalogue: &Catalogue,
+) -> Outcome {
     config::load(&config::Input {
         file,
         text,
         env: &env,
-        read: &|path| std::fs::read_to_string(path),
-        catalogue: catalogue::builtin(),
+        read: &read_file,
+        catalogue,
         health,
         strictness: if lenient { Strictness::Lenient } else { Strictness::Strict },
     })
@@ -211,7 +251,11 @@ fn cores() -> usize {
 }
 
 fn data_dir(options: &ServeOptions, config: &Config) -> anyhow::Result<PathBuf> {
-    let chosen = options.data_dir.clone().or_else(|| config.general.data_dir.clone());
+    folder_of(options.data_dir.clone().or_else(|| config.general.data_dir.clone()))
+}
+
+/// The data folder: as chosen, else the user's.
+pub(crate) fn folder_of(chosen: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let dir = match chosen {
         Some(dir) => dir,
         None => {
@@ -234,7 +278,7 @@ fn database_url(options: &ServeOptions, config: &Config, data_dir: &Path) -> Str
 
 /// Roots: Mozilla's, which are part of the binary, and those of `tollgate.ca_file` or
 /// `SSL_CERT_FILE`.
-fn tls(config: &Config) -> anyhow::Result<Tls> {
+pub(crate) fn tls(config: &Config) -> anyhow::Result<Tls> {
     let file = config.general.ca_file.clone().or_else(|| env("SSL_CERT_FILE").map(PathBuf::from));
     let extra = match file {
         None => Vec::new(),
@@ -245,28 +289,37 @@ fn tls(config: &Config) -> anyhow::Result<Tls> {
     Ok(Tls::new(extra)?)
 }
 
-/// Reloads the configuration on SIGHUP and when its file changes. One that cannot be served is
+/// Reloads the configuration on SIGHUP, when its file changes, and when models were read anew. One that cannot be served is
 /// reported and the old one stays.
-fn watch(gateway: &Arc<Gateway>, options: ServeOptions) {
-    let Some(path) = options.config.clone() else { return };
-    let gw = Arc::clone(gateway);
+fn watch(gateway: &Arc<Gateway>, options: ServeOptions, data_dir: &Path) {
+    let (gw, data_dir) = (Arc::clone(gateway), data_dir.to_owned());
     // Not a tracked task: shutdown must not wait for it.
     gateway.cold.spawn(async move {
         let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-        let mut seen = stamp(&path);
+        let folder = sync::folder(&data_dir);
+        let stamps = || {
+            let providers = gw.snapshot.load().general.providers_file.clone();
+            (
+                options.config.as_deref().and_then(stamp),
+                stamp(&folder),
+                providers.and_then(|path| stamp(&path)),
+            )
+        };
+        let mut seen = stamps();
         let mut look = tokio::time::interval(WATCH_EVERY);
         loop {
             tokio::select! {
                 _ = hangup.recv() => {}
                 _ = look.tick() => {
-                    let now = stamp(&path);
-                    if now == seen || now.is_none() {
+                    let now = stamps();
+                    let gone = options.config.is_some() && now.0.is_none();
+                    if now == seen || gone {
                         continue;
                     }
                     seen = now;
                 }
             }
-            reload(&gw, &options);
+            reload(&gw, &options, &data_dir);
         }
     });
 }
@@ -276,9 +329,10 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((meta.modified().ok()?, meta.len()))
 }
 
-fn reload(gw: &Gateway, options: &ServeOptions) {
-    match resolve(options, &gw.health) {
+fn reload(gw: &Gateway, options: &ServeOptions, data_dir: &Path) {
+    match resolve(options, &gw.health, catalogue::builtin()) {
         Ok(config) => {
+            let config = with_synced(config, options, &gw.health, data_dir);
             gw.snapshot.store(Arc::new(boot::snapshot(config)));
             gw.health.sweep();
             gw.metrics.config_ok.set(1);

@@ -22,7 +22,7 @@ use std::{
 };
 
 use tollgate_ledger::Nano;
-use tollgate_store::{KeyHash, KeyRow, Outcome, Pen, Recorder, Store, UsageRow};
+use tollgate_store::{KeyHash, KeyRow, Outcome, Pen, RareUsage, Recorder, Store, UsageRow};
 use uuid::Uuid;
 
 const PENS: usize = 2;
@@ -138,6 +138,7 @@ fn write(mut pen: Pen, rows: u64, rate: u64, keys: u64) -> u64 {
             reasoning: 0,
             input_audio: 0,
             output_audio: 0,
+            rare: RareUsage::default(),
             estimated: false,
             cost: Some(Nano(123_456)),
             started_us: now_us,

@@ -1,23 +1,20 @@
 //! Writing many usage rows at once. This is the gateway's only write that runs all the time, so
 //! its cost per row counts: few long statements, no index but the primary key.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::OnceLock,
-};
+use std::{collections::HashSet, sync::OnceLock};
 
-use tollgate_ledger::Nano;
 use uuid::Uuid;
 
 use crate::{
-    KeyHash, Store, StoreError, UsageRow,
+    Store, StoreError, UsageRow,
     db::Tx,
     portable,
     record::{COLUMN_COUNT, COLUMNS, Record},
+    spend,
 };
 
 /// Rows of one statement, longest first. Few sizes, so that each stays prepared.
-const STATEMENT_ROWS: [usize; 5] = [256, 64, 16, 4, 1];
+pub(crate) const STATEMENT_ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 impl Store {
     /// Writes usage rows and adds their cost to their keys, in one transaction. Rows whose id is
@@ -33,7 +30,7 @@ impl Store {
 
     /// As [`Store::insert_usage`].
     pub(crate) async fn insert_records(&self, rows: &[Record]) -> Result<u64, StoreError> {
-        if self.insert_new(rows).await? {
+        if self.insert_new(rows, Spending::Noted).await? {
             return Ok(rows.len() as u64);
         }
         // Some are known: a commit's answer was lost, or a row was handed in twice.
@@ -47,14 +44,14 @@ impl Store {
         let fresh: Vec<Record> = rows.iter().filter(|row| seen.insert(row.id)).cloned().collect();
         let known = self.known_ids(&fresh).await?;
         let fresh: Vec<Record> = fresh.into_iter().filter(|row| !known.contains(&row.id)).collect();
-        if self.insert_new(&fresh).await? {
+        if self.insert_new(&fresh, Spending::Added).await? {
             return Ok(fresh);
         }
         Err(StoreError::Unavailable("another process writes the same usage rows".into()))
     }
 
     /// Writes rows that are expected to be new; `false`, and nothing written, if one is not.
-    async fn insert_new(&self, rows: &[Record]) -> Result<bool, StoreError> {
+    async fn insert_new(&self, rows: &[Record], spending: Spending) -> Result<bool, StoreError> {
         if rows.is_empty() {
             return Ok(true);
         }
@@ -70,7 +67,11 @@ impl Store {
         if written != rows.len() as u64 {
             return Ok(false);
         }
-        add_spend(&mut tx, &spend_by_key(rows)).await?;
+        let spent = spend::by_key(rows);
+        match spending {
+            Spending::Noted => spend::note(&mut tx, &spent).await?,
+            Spending::Added => spend::add_to_keys(&mut tx, &spent).await?,
+        }
         tx.commit().await?;
         Ok(true)
     }
@@ -91,6 +92,15 @@ impl Store {
     }
 }
 
+/// When keys are to have what was spent.
+#[derive(Debug, Clone, Copy)]
+enum Spending {
+    /// Soon.
+    Noted,
+    /// With the rows: somebody is to read it from the keys.
+    Added,
+}
+
 async fn insert(tx: &mut Tx, rows: &[Record]) -> Result<u64, StoreError> {
     let mut values = Vec::with_capacity(rows.len() * COLUMN_COUNT);
     for row in rows {
@@ -100,61 +110,14 @@ async fn insert(tx: &mut Tx, rows: &[Record]) -> Result<u64, StoreError> {
     tx.execute(sql, values).await
 }
 
-/// What each key has spent in these rows, in the order of the hashes, so that two nodes lock
-/// keys in the same order.
-pub(crate) fn spend_by_key(rows: &[Record]) -> Vec<(KeyHash, Nano)> {
-    let mut spent: BTreeMap<KeyHash, Nano> = BTreeMap::new();
-    for row in rows {
-        if let (Some(key), Some(cost)) = (row.key, row.cost)
-            && cost != Nano::ZERO
-        {
-            let sum = spent.entry(key).or_default();
-            *sum = sum.saturating_add(cost);
-        }
-    }
-    spent.into_iter().collect()
-}
-
-async fn add_spend(tx: &mut Tx, spent: &[(KeyHash, Nano)]) -> Result<(), StoreError> {
-    let mut rest = spent;
-    for size in STATEMENT_ROWS {
-        while let Some((part, after)) = rest.split_at_checked(size) {
-            rest = after;
-            let sql = Statements::of(tx).add_spend(part.len());
-            let values = part.iter().flat_map(|(hash, amount)| [hash.into(), amount.0.into()]);
-            if tx.execute(sql, values.collect()).await? < part.len() as u64 {
-                add_spend_to_successors(tx, part).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Adds what was spent under hashes that no key has any more to the keys that took their place.
-/// Spending of deleted keys is kept in the usage rows alone.
-async fn add_spend_to_successors(tx: &mut Tx, spent: &[(KeyHash, Nano)]) -> Result<(), StoreError> {
-    const SUCCESSOR: &str = "WITH RECURSIVE line (hash, steps) AS (
-            SELECT new_hash, 1 FROM key_successors
-            WHERE old_hash = $1 AND NOT EXISTS (SELECT 1 FROM keys WHERE hash = $1)
-            UNION ALL
-            SELECT new_hash, steps + 1 FROM key_successors JOIN line ON old_hash = line.hash
-            WHERE steps < 1000
-        )
-        UPDATE keys SET spend = spend + $2 WHERE hash IN (SELECT hash FROM line)";
-    for (hash, amount) in spent {
-        tx.execute(SUCCESSOR, vec![hash.into(), amount.0.into()]).await?;
-    }
-    Ok(())
-}
-
 /// The long statements, made once for each database.
-struct Statements {
+pub(crate) struct Statements {
     insert: Vec<(usize, String)>,
     add_spend: Vec<(usize, String)>,
 }
 
 impl Statements {
-    fn of(tx: &Tx) -> &'static Self {
+    pub(crate) fn of(tx: &Tx) -> &'static Self {
         static SQLITE: OnceLock<Statements> = OnceLock::new();
         static POSTGRES: OnceLock<Statements> = OnceLock::new();
         let statements = match tx {
@@ -171,7 +134,7 @@ impl Statements {
         find(&self.insert, rows)
     }
 
-    fn add_spend(&'static self, rows: usize) -> &'static str {
+    pub(crate) fn add_spend(&'static self, rows: usize) -> &'static str {
         find(&self.add_spend, rows)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     KeyHash, Page, Store, StoreError,
     db::{Row, Value},
     filter::Where,
+    spend,
 };
 
 /// A key that callers present. Never holds the key itself, only its hash.
@@ -33,7 +34,8 @@ pub struct KeyRow {
     pub budget_duration: Option<String>,
     /// When the budget starts anew next.
     pub budget_reset_us: Option<i64>,
-    /// Spent since the last reset. Written by the recorder alone after the key is made.
+    /// Spent since the last reset. Written by the recorder alone after the key is made, some
+    /// seconds late where many keys spend at once.
     pub spend: Nano,
     /// Requests per minute.
     pub rpm: Option<u64>,
@@ -150,8 +152,12 @@ impl Store {
 
     /// Sets what a key has spent, whatever the recorder has added; `false` if there is no such key.
     pub async fn set_spend(&self, hash: &KeyHash, spend: Nano) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        spend::fold(&mut tx).await?;
         let sql = "UPDATE keys SET spend = $2 WHERE hash = $1";
-        Ok(self.db.execute(sql, vec![hash.into(), spend.0.into()]).await? > 0)
+        let changed = tx.execute(sql, vec![hash.into(), spend.0.into()]).await?;
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 
     /// Deletes keys; returns those that were there. Their usage rows stay.
@@ -244,7 +250,12 @@ impl Store {
         let sql = "UPDATE keys SET spend = 0, budget_window_us = $2, budget_reset_us = $3
             WHERE hash = $1 AND (budget_window_us IS NULL OR budget_window_us < $2)";
         let bound = vec![hash.into(), window_start_us.into(), next_reset_us.into()];
-        Ok(self.db.execute(sql, bound).await? > 0)
+        // What is noted so far was spent in the old window.
+        let mut tx = self.db.begin().await?;
+        spend::fold(&mut tx).await?;
+        let changed = tx.execute(sql, bound).await?;
+        tx.commit().await?;
+        Ok(changed > 0)
     }
 }
 

@@ -18,6 +18,7 @@ mod migrate;
 mod portable;
 mod record;
 mod report;
+mod spend;
 mod store;
 mod usage;
 
@@ -26,4 +27,4 @@ pub use hash::{KeyHash, NotAHash};
 pub use journal::{Pen, Recorder, Replay, Told};
 pub use key::{KeyFilter, KeyRow};
 pub use store::{Page, Store};
-pub use usage::{Outcome, SummaryBy, UsageFilter, UsageOrder, UsageRow, UsageSum};
+pub use usage::{Outcome, RareUsage, SummaryBy, UsageFilter, UsageOrder, UsageRow, UsageSum};

@@ -3,8 +3,10 @@
 use crate::{StoreError, db::Db, portable};
 
 /// All migrations, in order; a version is its place, from 1.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("0001_keys_usage_settings", include_str!("../migrations/0001_keys_usage_settings.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_keys_usage_settings", include_str!("../migrations/0001_keys_usage_settings.sql")),
+    ("0002_spend_log", include_str!("../migrations/0002_spend_log.sql")),
+];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     version BIGINT NOT NULL PRIMARY KEY,

@@ -8,7 +8,7 @@ use tollgate_ledger::Nano;
 use uuid::Uuid;
 
 use crate::{
-    KeyHash, Outcome, StoreError, UsageRow,
+    KeyHash, Outcome, RareUsage, StoreError, UsageRow,
     db::{Row, Value},
     line::Line,
 };
@@ -81,6 +81,16 @@ struct Detail {
     reasoning: u64,
     input_audio: u64,
     output_audio: u64,
+    cache_read_audio: u64,
+    cache_write_12h: u64,
+    input_image: u64,
+    input_video: u64,
+    output_image: u64,
+    output_video: u64,
+    searches: u32,
+    search_size: Cow<'static, str>,
+    tier: Cow<'static, str>,
+    us_only: u8,
     estimated: u8,
     /// Times after the start, in µs.
     #[serde(rename = "first")]
@@ -94,7 +104,7 @@ struct Detail {
     #[serde(rename = "finish")]
     finish_reason: Option<String>,
     tags: Arc<[Arc<str>]>,
-    ip: Option<Box<str>>,
+    ip: Option<Arc<str>>,
 }
 
 /// Writes a [`Detail`]. What is zero, empty or usual is left out.
@@ -111,6 +121,8 @@ fn write_detail(row: &UsageRow, line: &mut Line<'_>) {
         ("error", row.error.as_deref().unwrap_or_default()),
         ("finish", row.finish_reason.as_deref().unwrap_or_default()),
         ("ip", row.ip.as_deref().unwrap_or_default()),
+        ("search_size", &*row.rare.search_size),
+        ("tier", &*row.rare.tier),
     ];
     for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
         line.name(name).text(text);
@@ -123,6 +135,14 @@ fn write_detail(row: &UsageRow, line: &mut Line<'_>) {
         ("reasoning", row.reasoning),
         ("input_audio", row.input_audio),
         ("output_audio", row.output_audio),
+        ("cache_read_audio", row.rare.cache_read_audio),
+        ("cache_write_12h", row.rare.cache_write_12h),
+        ("input_image", row.rare.input_image),
+        ("input_video", row.rare.input_video),
+        ("output_image", row.rare.output_image),
+        ("output_video", row.rare.output_video),
+        ("searches", u64::from(row.rare.searches)),
+        ("us_only", u64::from(row.rare.us_only)),
         ("estimated", u64::from(row.estimated)),
         ("attempts", u64::from(row.attempts)),
         ("fallbacks", u64::from(row.fallbacks)),
@@ -304,6 +324,18 @@ impl Record {
             reasoning: detail.reasoning,
             input_audio: detail.input_audio,
             output_audio: detail.output_audio,
+            rare: RareUsage {
+                cache_read_audio: detail.cache_read_audio,
+                cache_write_12h: detail.cache_write_12h,
+                input_image: detail.input_image,
+                input_video: detail.input_video,
+                output_image: detail.output_image,
+                output_video: detail.output_video,
+                searches: detail.searches,
+                search_size: detail.search_size,
+                tier: detail.tier,
+                us_only: detail.us_only != 0,
+            },
             estimated: detail.estimated != 0,
             cost: self.cost,
             started_us: self.started_us,

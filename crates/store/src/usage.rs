@@ -38,6 +38,32 @@ impl Outcome {
     }
 }
 
+/// What few answers consumed, and how they were served: whatever else a price may depend on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RareUsage {
+    /// Part of `cache_read` that is audio.
+    pub cache_read_audio: u64,
+    /// Part of `input` written to the cache for twelve hours.
+    pub cache_write_12h: u64,
+    /// Part of `input` that is images.
+    pub input_image: u64,
+    /// Part of `input` that is video.
+    pub input_video: u64,
+    /// Part of `output` that is images.
+    pub output_image: u64,
+    /// Part of `output` that is video.
+    pub output_video: u64,
+    /// Web searches.
+    pub searches: u32,
+    /// How much of what was found was read: `low`, `high`; empty: the usual.
+    pub search_size: Cow<'static, str>,
+    /// The service tier that the answer was served at; empty if the upstream did not say.
+    pub tier: Cow<'static, str>,
+    /// Served in the United States alone, at the client's wish.
+    pub us_only: bool,
+}
+
 /// One request: who asked what of whom, how it ended, what it took and what it cost.
 ///
 /// Texts that repeat are shared or static, so that building a row costs no copy of them.
@@ -93,6 +119,8 @@ pub struct UsageRow {
     pub input_audio: u64,
     /// Part of `output` that is audio.
     pub output_audio: u64,
+    /// Counts that few answers have, and how the answer was served.
+    pub rare: RareUsage,
     /// Whether the counts are our estimate, because the upstream did not say.
     pub estimated: bool,
     /// What it cost; `None`: the price is not known.
@@ -114,7 +142,7 @@ pub struct UsageRow {
     /// Tags of the key and of the request.
     pub tags: Arc<[Arc<str>]>,
     /// The client's address.
-    pub ip: Option<Box<str>>,
+    pub ip: Option<Arc<str>>,
 }
 
 /// Which usage rows to list; every field that is set must match.

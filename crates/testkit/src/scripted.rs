@@ -1,26 +1,38 @@
 //! A provider that follows its script: strict about requests, the same answer every time.
 //!
-//! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/embeddings`, `/v1/models`) and
-//! Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the `/v1`, over
-//! HTTP/1.1 and HTTP/2 without TLS. It never invents leniency: an unknown model is 404, a missing
+//! One server speaks OpenAI's API (`/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`,
+//! `/v1/models`) and Anthropic's (`/v1/messages`, `/v1/messages/count_tokens`), with and without the
+//! `/v1`, Google's (`/v1beta/models/…`), Cohere's (`/v2/chat`, `/v2/embed`) and Ollama's (`/api/chat`,
+//! `/api/embed`), over HTTP/1.1 and HTTP/2 without TLS. It never invents leniency: an unknown model
+//! is 404, a missing
 //! credential 401, a wrong type 400, each in the envelope of the API that was asked. The same again
 //! below `/apertis`, where messages take a bearer key, as Apertis' do.
+//!
+//! `/model/{model}/converse` and `/converse-stream` are Amazon Bedrock's: every signature is made
+//! again and compared, and `/sts/`, `/container/keys` and `/latest/…` hand out keys to sign with.
 //!
 //! The answer to a request is, in this order: the next reply queued by
 //! [`ScriptedUpstream::script`]; what the model's name asks for after its first `+`
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
 
 mod anthropic;
+pub mod aws;
+mod bedrock;
 mod body;
+mod cohere;
 mod embeddings;
+mod gemini;
+mod ollama;
 mod openai;
+mod place;
 mod refuse;
 mod reply;
 mod respond;
+mod responses;
 mod said;
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -38,6 +50,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+pub use place::{Check, Place};
 pub use reply::Reply;
 
 /// When everything here was created, in seconds since 1970.
@@ -60,6 +73,13 @@ pub const MODELS: &[&str] = &[
     "deepseek-reasoner",
     "text-embedding-3-small",
     "text-embedding-3-large",
+    "command-a-03-2025",
+    "embed-v4.0",
+    "llama3.2",
+    "nomic-embed-text",
+    "gemini-2.5-flash",
+    "gemini-2.5-pro",
+    "gemini-3-pro-preview",
 ];
 
 /// One request as it arrived.
@@ -94,9 +114,12 @@ impl Recorded {
 /// What all connections share.
 pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
+    /// Answers of responses, by id.
+    stored: Mutex<BTreeMap<String, Value>>,
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
+    places: Mutex<Vec<Place>>,
     serial: AtomicU64,
     hangups: Arc<AtomicU64>,
     accepted: AtomicUsize,
@@ -110,7 +133,7 @@ pub struct ScriptedUpstream {
     accept: AbortHandle,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no test panics while it holds this lock")
 }
 
@@ -126,9 +149,11 @@ impl ScriptedUpstream {
         let addr = listener.local_addr().expect("the listener has an address");
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
+            stored: Mutex::default(),
             queue: Mutex::default(),
             models: Mutex::new(MODELS.iter().map(|&name| name.to_owned()).collect()),
             key: Mutex::default(),
+            places: Mutex::default(),
             serial: AtomicU64::new(0),
             hangups: Arc::default(),
             accepted: AtomicUsize::new(0),
@@ -163,6 +188,11 @@ impl ScriptedUpstream {
     /// Accepts this key alone; by default any key that is not empty.
     pub fn require_key(&self, key: impl Into<String>) {
         *lock(&self.shared.key) = Some(key.into());
+    }
+
+    /// Serves this place, and what was set up before, instead of the APIs' own paths.
+    pub fn place(&self, place: Place) {
+        lock(&self.shared.places).push(place);
     }
 
     /// Every request so far, in the order of arrival.

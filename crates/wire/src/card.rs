@@ -1,7 +1,20 @@
 //! Model cards: what a model at a provider can do, and what it costs. Data.
 
+mod ability;
+mod rates;
+mod usd;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::usd::Usd;
+pub use self::{
+    ability::{Abilities, Ability, Modalities, Modality},
+    rates::{
+        Factors, Hours, Kind, OffPeak, RareRates, Rates, SearchRates, TokenRates, Unit, UnitRate,
+        Variant,
+    },
+    usd::{PriceError, femto_from_usd_text, usd_text},
+};
 use crate::matrix::Operation;
 
 /// A model at a provider. Prices are list prices of the provider.
@@ -11,166 +24,213 @@ pub struct Card {
     pub provider: String,
     /// The model's name at the provider.
     pub name: String,
+    /// Whether the name alone, without a provider's, means this one of all that are called so.
+    pub bare: bool,
     /// What the model is for, if known.
-    pub mode: Option<Operation>,
+    pub mode: Option<Mode>,
     /// Most tokens a prompt may have, if known.
     pub max_input: Option<u64>,
     /// Most tokens an answer may have, if known.
     pub max_output: Option<u64>,
-    /// Prices, if known. `None` is "we do not know", never "free".
+    /// How many numbers a vector of its has, if that is fixed.
+    pub vector_size: Option<u64>,
+    /// What a prompt may have in it; empty: not known.
+    pub takes: Modalities,
+    /// What an answer may have in it; empty: not known.
+    pub gives: Modalities,
+    /// What it can do. What is not listed may be possible all the same: lists have gaps.
+    pub can: Abilities,
+    /// The day it is switched off, `2026-10-01`, if that is announced.
+    pub retires: Option<Box<str>>,
+    /// Prices of tokens and requests, if known. `None` is "we do not know", never "free".
     pub rates: Option<Rates>,
+    /// Prices of what is not counted in tokens.
+    pub units: Box<[UnitRate]>,
 }
 
-/// Prices per token in femto-USD (10⁻¹⁵ USD): 2.5 USD for a million tokens is 2 500 000 000.
-///
-/// A missing cache rate falls back to `input`, a missing reasoning rate to `output`, a missing
-/// audio rate to the rate of its side (LiteLLM's `generic_cost_per_token`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Rates {
-    /// A prompt token.
-    pub input: i64,
-    /// An answer token.
-    pub output: i64,
-    /// A prompt token read from the cache.
-    pub cache_read: Option<i64>,
-    /// A prompt token written to the cache for five minutes.
-    pub cache_write: Option<i64>,
-    /// A prompt token written to the cache for an hour.
-    pub cache_write_1h: Option<i64>,
-    /// A reasoning token.
-    pub reasoning: Option<i64>,
-    /// An audio token in the prompt.
-    pub input_audio: Option<i64>,
-    /// An audio token in the answer.
-    pub output_audio: Option<i64>,
-    /// One request, whatever it consumes.
-    pub request: i64,
+impl Card {
+    /// Whether it is known to have this ability.
+    pub fn can(&self, ability: Ability) -> bool {
+        self.can.has(ability)
+    }
+
+    /// The price of something that is no token: of this size or quality, else of any.
+    pub fn unit(&self, unit: Unit, of: &str) -> Option<i64> {
+        let all = self.units.iter().filter(|rate| rate.unit == unit);
+        let find = |of: &str| all.clone().find(|rate| *rate.of == *of).map(|rate| rate.rate);
+        find(of).or_else(|| find(""))
+    }
+
+    /// What a prompt may have in it: what the provider lists, else what the abilities say.
+    pub fn inputs(&self) -> Modalities {
+        if !self.takes.is_empty() {
+            return self.takes;
+        }
+        let of = [
+            (Ability::Vision, Modality::Image),
+            (Ability::AudioInput, Modality::Audio),
+            (Ability::VideoInput, Modality::Video),
+            (Ability::PdfInput, Modality::File),
+        ];
+        let known = of.into_iter().filter(|(ability, _)| self.can(*ability));
+        std::iter::once(Modality::Text).chain(known.map(|(_, modality)| modality)).collect()
+    }
+
+    /// What an answer may have in it: what the provider lists, else what the mode and the abilities
+    /// say.
+    pub fn outputs(&self) -> Modalities {
+        if !self.gives.is_empty() {
+            return self.gives;
+        }
+        let main = match self.mode {
+            Some(Mode::Embeddings) => Modality::Vector,
+            Some(Mode::Images | Mode::ImageEdits) => Modality::Image,
+            Some(Mode::Video) => Modality::Video,
+            Some(Mode::Speech) => Modality::Audio,
+            Some(_) | None => Modality::Text,
+        };
+        let spoken = self.can(Ability::AudioOutput).then_some(Modality::Audio);
+        std::iter::once(main).chain(spoken).collect()
+    }
+
+    /// Whether anything about it has a price.
+    pub fn is_priced(&self) -> bool {
+        self.rates.is_some() || !self.units.is_empty()
+    }
 }
 
-/// Why a text is no price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PriceError {
-    /// Not a decimal number.
-    #[error("expected a decimal number of USD such as `2.5e-06`")]
-    NotANumber,
-    /// Less than nothing.
-    #[error("a price cannot be negative")]
-    Negative,
-    /// More than an `i64` of femto-USD holds (9223 USD a unit).
-    #[error("the price is too large: at most 9223 USD a unit can be said")]
-    TooLarge,
+/// What a model is for: the operations that models are sold for, served here or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Messages in, a message out.
+    Chat,
+    /// The same, by OpenAI's Responses alone.
+    Responses,
+    /// A text in, its continuation out.
+    Completions,
+    /// Texts in, vectors out.
+    Embeddings,
+    /// Texts in, images out.
+    Images,
+    /// Images in, images out.
+    ImageEdits,
+    /// Texts or images in, video out.
+    Video,
+    /// Text in, speech out.
+    Speech,
+    /// Speech in, text out.
+    Transcription,
+    /// Documents in, their order out.
+    Rerank,
+    /// Texts in, what is wrong with them out.
+    Moderation,
+    /// Documents in, text out.
+    Ocr,
+    /// A query in, pages out.
+    Search,
+    /// Speech and text in both directions over one connection.
+    Realtime,
+    /// Anything else.
+    Other,
 }
 
-/// USD as decimal text, with or without an exponent, to femto-USD, exactly: no float on the way.
-/// What is finer than a femto-USD is rounded half to even.
-///
-/// ```
-/// use tollgate_wire::card::femto_from_usd_text;
-/// assert_eq!(femto_from_usd_text("2.5e-06"), Ok(2_500_000_000));
-/// ```
-pub fn femto_from_usd_text(text: &str) -> Result<i64, PriceError> {
-    let text = text.trim();
-    let (negative, number) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, read_exponent(exponent)?),
-        None => (number, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let all_digits = whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
-    if !all_digits || (whole.is_empty() && fraction.is_empty()) {
-        return Err(PriceError::NotANumber);
-    }
-    let digits = || whole.bytes().chain(fraction.bytes()).map(|b| i128::from(b - b'0'));
-    if negative && digits().any(|d| d != 0) {
-        return Err(PriceError::Negative);
-    }
-    // digits × 10^-fraction × 10^exponent USD, × 10^15 femto-USD.
-    let fraction = i64::try_from(fraction.len()).map_err(|_| PriceError::TooLarge)?;
-    scale(digits(), exponent.saturating_sub(fraction).saturating_add(15))
-}
-
-/// An exponent as large as it may be without overflow later on; what is larger decides the same.
-fn read_exponent(text: &str) -> Result<i64, PriceError> {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(PriceError::NotANumber);
-    }
-    const FAR: i64 = 1 << 40;
-    let size = digits.parse().unwrap_or(FAR).min(FAR);
-    Ok(if text.starts_with('-') { -size } else { size })
-}
-
-/// `digits` × 10^`shift`, rounded half to even.
-fn scale(digits: impl Iterator<Item = i128> + Clone, shift: i64) -> Result<i64, PriceError> {
-    let mut digits = digits.skip_while(|d| *d == 0).peekable();
-    if digits.peek().is_none() {
-        return Ok(0);
-    }
-    let count = digits.clone().count() as i64;
-    // How many of the digits stand before the point; beyond 19 the number is too large anyway.
-    let before = count.saturating_add(shift);
-    if before > 19 {
-        return Err(PriceError::TooLarge);
-    }
-    let mut value: i128 = 0;
-    for _ in 0..before.max(0) {
-        value = value * 10 + digits.next().unwrap_or(0);
-    }
-    if before < 0 {
-        return Ok(0);
-    }
-    let half = digits.next().unwrap_or(0);
-    let beyond = digits.any(|d| d != 0);
-    let up = half > 5 || (half == 5 && (beyond || value % 2 == 1));
-    i64::try_from(value + i128::from(up)).map_err(|_| PriceError::TooLarge)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_exact() {
-        for (text, femto) in [
-            ("0", 0),
-            ("-0.0", 0),
-            ("2.5e-06", 2_500_000_000),
-            ("0.0000025", 2_500_000_000),
-            ("1.5E-7", 150_000_000),
-            ("2.19e-06", 2_190_000_000),
-            ("1e-15", 1),
-            ("0.5", 500_000_000_000_000),
-            ("+3", 3_000_000_000_000_000),
-            ("9223.372036854775807", i64::MAX),
-            (".5e-14", 5),
-            ("100e-17", 1),
-            // Half to even, and what is beyond the half.
-            ("0.5e-15", 0),
-            ("1.5e-15", 2),
-            ("2.5e-15", 2),
-            ("2.50001e-15", 3),
-            ("0.49e-15", 0),
-            ("0.51e-15", 1),
-            ("9e-17", 0),
-            ("1e-999999999999999999999", 0),
-        ] {
-            assert_eq!(femto_from_usd_text(text), Ok(femto), "{text}");
+impl Mode {
+    /// The name in files, configuration and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Chat => "chat",
+            Mode::Responses => "responses",
+            Mode::Completions => "completions",
+            Mode::Embeddings => "embeddings",
+            Mode::Images => "images",
+            Mode::ImageEdits => "image_edits",
+            Mode::Video => "video",
+            Mode::Speech => "speech",
+            Mode::Transcription => "transcription",
+            Mode::Rerank => "rerank",
+            Mode::Moderation => "moderation",
+            Mode::Ocr => "ocr",
+            Mode::Search => "search",
+            Mode::Realtime => "realtime",
+            Mode::Other => "other",
         }
     }
 
-    #[test]
-    fn what_is_no_price_is_refused() {
-        for text in ["", ".", "e5", "1e", "1e+", "NaN", "inf", "1,5", "0x1", "1 2", "--1", "1.2.3"]
-        {
-            assert_eq!(femto_from_usd_text(text), Err(PriceError::NotANumber), "{text}");
+    /// Whether an answer consists of tokens, so that a price without their price is half a price.
+    pub const fn answers_in_tokens(self) -> bool {
+        matches!(self, Mode::Chat | Mode::Responses | Mode::Completions | Mode::Realtime)
+    }
+
+    /// The operation that is served for it, if one is. Responses and completions are chats in
+    /// another spelling.
+    pub const fn operation(self) -> Option<Operation> {
+        match self {
+            Mode::Chat | Mode::Responses | Mode::Completions => Some(Operation::Chat),
+            Mode::Embeddings => Some(Operation::Embeddings),
+            Mode::Images
+            | Mode::ImageEdits
+            | Mode::Video
+            | Mode::Speech
+            | Mode::Transcription
+            | Mode::Rerank
+            | Mode::Moderation
+            | Mode::Ocr
+            | Mode::Search
+            | Mode::Realtime
+            | Mode::Other => None,
         }
-        assert_eq!(femto_from_usd_text("-1e-06"), Err(PriceError::Negative));
-        for text in ["9223.372036854775808", "1e4", "1e999999999999999999999", &"9".repeat(400)] {
-            assert_eq!(femto_from_usd_text(text), Err(PriceError::TooLarge), "{text}");
+    }
+
+    /// LiteLLM's word for it.
+    pub const fn litellm(self) -> &'static str {
+        match self {
+            Mode::Chat | Mode::Other => "chat",
+            Mode::Responses => "responses",
+            Mode::Completions => "completion",
+            Mode::Embeddings => "embedding",
+            Mode::Images => "image_generation",
+            Mode::ImageEdits => "image_edit",
+            Mode::Video => "video_generation",
+            Mode::Speech => "audio_speech",
+            Mode::Transcription => "audio_transcription",
+            Mode::Rerank => "rerank",
+            Mode::Moderation => "moderation",
+            Mode::Ocr => "ocr",
+            Mode::Search => "search",
+            Mode::Realtime => "realtime",
+        }
+    }
+
+    /// LiteLLM's `mode` of a model, also in its configurations.
+    pub fn of_litellm(word: &str) -> Option<Mode> {
+        Some(match word {
+            "chat" => Mode::Chat,
+            "responses" => Mode::Responses,
+            "completion" => Mode::Completions,
+            "embedding" => Mode::Embeddings,
+            "image_generation" => Mode::Images,
+            "image_edit" => Mode::ImageEdits,
+            "video_generation" => Mode::Video,
+            "audio_speech" => Mode::Speech,
+            "audio_transcription" => Mode::Transcription,
+            "rerank" => Mode::Rerank,
+            "moderation" => Mode::Moderation,
+            "ocr" => Mode::Ocr,
+            "search" => Mode::Search,
+            "realtime" => Mode::Realtime,
+            _ => return None,
+        })
+    }
+}
+
+impl From<Operation> for Mode {
+    fn from(operation: Operation) -> Mode {
+        match operation {
+            Operation::Chat => Mode::Chat,
+            Operation::Embeddings => Mode::Embeddings,
+            // Of what a model for messages is asked.
+            Operation::CountTokens => Mode::Chat,
         }
     }
 }

@@ -1,25 +1,29 @@
 //! The catalogue: `catalog/providers.toml` and `catalog/models.jsonl`, embedded, and what is laid
 //! over them.
 
+pub mod line;
+pub mod listing;
+pub mod litellm;
+mod providers_json;
+mod shelf;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
 };
 
-use serde::Deserialize;
-
-use crate::{
-    card::{Card, Rates, femto_from_usd_text},
-    matrix::Operation,
-    provider::Provider,
-};
+use self::shelf::Shelf;
+use crate::{card::Card, provider::Provider};
 
 /// Providers and model cards. Cheap to clone.
+///
+/// Cards are kept as the text that they came as, and read when they are asked for: there are
+/// thousands of them, and a gateway serves a few. Whoever needs one again and again keeps it.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     providers: BTreeMap<String, Arc<Provider>>,
-    /// By provider, then by the model's name there.
-    cards: BTreeMap<String, BTreeMap<String, Arc<Card>>>,
+    /// Later ones lie over earlier ones.
+    shelves: Vec<Shelf>,
 }
 
 /// Why a catalogue file cannot be used.
@@ -50,13 +54,13 @@ impl Catalogue {
     /// The catalogue that is part of the binary.
     pub fn builtin() -> &'static Catalogue {
         static BUILTIN: LazyLock<Catalogue> = LazyLock::new(|| {
-            let read = || {
-                Catalogue::default()
-                    .overlay(include_str!("../../../catalog/providers.toml"))?
-                    .overlay_models(include_str!("../../../catalog/models.jsonl"))
-            };
+            let read =
+                Catalogue::default().overlay(include_str!("../../../catalog/providers.toml"));
             #[expect(clippy::expect_used, reason = "embedded, and read by a test")]
-            read().expect("the embedded catalogue is well-formed: checked in catalogue::tests")
+            let mut catalogue =
+                read.expect("the embedded providers are well-formed: checked in catalogue::tests");
+            catalogue.shelves.push(Shelf::sorted(include_str!("../../../catalog/models.jsonl")));
+            catalogue
         });
         &BUILTIN
     }
@@ -66,6 +70,18 @@ impl Catalogue {
     pub fn overlay(&self, providers_toml: &str) -> Result<Catalogue, CatalogueError> {
         let tables: BTreeMap<String, Provider> = toml::from_str(providers_toml)
             .map_err(|e| CatalogueError::Providers(e.to_string().trim_end().to_owned()))?;
+        self.overlay_providers(tables)
+    }
+
+    /// The same of a JSON text in the schema of LiteLLM's `providers.json`.
+    pub fn overlay_litellm(&self, providers_json: &str) -> Result<Catalogue, CatalogueError> {
+        self.overlay_providers(providers_json::read(providers_json)?)
+    }
+
+    fn overlay_providers(
+        &self,
+        tables: BTreeMap<String, Provider>,
+    ) -> Result<Catalogue, CatalogueError> {
         let mut catalogue = self.clone();
         for (name, mut provider) in tables {
             check(&name, &provider)?;
@@ -75,20 +91,24 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// This catalogue with the model cards of a text laid over it: one JSON object a line.
+    /// This catalogue with the model cards of a text laid over it: one JSON object a line. A card
+    /// takes the place of the whole one of that provider and name.
     pub fn overlay_models(&self, models_jsonl: &str) -> Result<Catalogue, CatalogueError> {
-        let mut catalogue = self.clone();
+        let mut cards = Vec::new();
         for (i, line) in models_jsonl.lines().enumerate() {
-            if line.trim().is_empty() {
-                continue;
+            if !line.trim().is_empty() {
+                let wrong = |why: String| CatalogueError::Model { line: i + 1, why };
+                cards.push(line::read(line).map_err(wrong)?);
             }
-            let wrong = |why: String| CatalogueError::Model { line: i + 1, why };
-            let line: Line<'_> = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
-            let card = line.card().map_err(wrong)?;
-            let cards = catalogue.cards.entry(card.provider.clone()).or_default();
-            cards.insert(card.name.clone(), Arc::new(card));
         }
-        Ok(catalogue)
+        Ok(self.overlay_cards(&cards))
+    }
+
+    /// This catalogue with model cards laid over it; of two with the same name the last counts.
+    pub fn overlay_cards(&self, cards: &[Card]) -> Catalogue {
+        let mut catalogue = self.clone();
+        catalogue.shelves.push(Shelf::of(cards));
+        catalogue
     }
 
     /// The provider of this name.
@@ -101,14 +121,53 @@ impl Catalogue {
         self.providers.values()
     }
 
-    /// The card of a model at a provider.
+    /// The card of a model at a provider, read anew each time.
     pub fn card(&self, provider: &str, model: &str) -> Option<Arc<Card>> {
-        self.cards.get(provider)?.get(model).cloned()
+        self.shelves.iter().rev().find_map(|shelf| shelf.card(provider, model)).map(Arc::new)
     }
 
-    /// All cards, by provider and name.
-    pub fn cards(&self) -> impl Iterator<Item = &Arc<Card>> {
-        self.cards.values().flat_map(BTreeMap::values)
+    /// Whether there is a card of a model at a provider.
+    pub fn has_card(&self, provider: &str, model: &str) -> bool {
+        self.shelves.iter().rev().any(|shelf| shelf.has(provider, model))
+    }
+
+    /// All cards, read one by one: by provider and name, those laid over the others first.
+    pub fn cards(&self) -> impl Iterator<Item = Arc<Card>> {
+        self.lines().filter_map(|line| line::read(line).ok()).map(Arc::new)
+    }
+
+    /// The cards of every model of this name, whoever has it: first the one that the name alone
+    /// means.
+    pub fn cards_named(&self, model: &str) -> Vec<Arc<Card>> {
+        let needle = shelf::name_member(model);
+        let found = self.lines().filter(|line| line.contains(&*needle));
+        let mut cards: Vec<_> =
+            found.filter_map(|line| line::read(line).ok()).map(Arc::new).collect();
+        cards.sort_by_key(|card| !card.bare);
+        cards
+    }
+
+    /// The model cards as a text that [`Catalogue::overlay_models`] reads.
+    pub fn models_jsonl(&self) -> String {
+        let mut lines: Vec<&str> = self.lines().collect();
+        lines.sort_by_key(|line| shelf::key(line));
+        lines.into_iter().flat_map(|line| [line, "\n"]).collect()
+    }
+
+    /// The cards of a provider's models.
+    pub fn cards_of(&self, provider: &str) -> impl Iterator<Item = Arc<Card>> {
+        let start = shelf::provider_member(provider);
+        let found = self.lines().filter(move |line| line.starts_with(&*start));
+        found.filter_map(|line| line::read(line).ok()).map(Arc::new)
+    }
+
+    /// The lines of all cards that no later shelf has another one of.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let shelves = self.shelves.iter().enumerate().rev();
+        shelves.flat_map(move |(i, shelf)| {
+            let later = self.shelves.get(i + 1..).unwrap_or_default();
+            shelf.lines().filter(move |line| !later.iter().any(|other| other.has_line(line)))
+        })
     }
 }
 
@@ -139,63 +198,7 @@ fn check(name: &str, provider: &Provider) -> Result<(), CatalogueError> {
             return Err(wrong(format!("`{header}` is no header")));
         }
     }
-    Ok(())
-}
-
-/// One line of `models.jsonl`. Prices are decimal USD per token, as text, so that they are exact.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line<'a> {
-    provider: String,
-    name: String,
-    mode: Operation,
-    max_input: Option<u64>,
-    max_output: Option<u64>,
-    #[serde(borrow)]
-    input: Option<&'a str>,
-    output: Option<&'a str>,
-    cache_read: Option<&'a str>,
-    cache_write: Option<&'a str>,
-    cache_write_1h: Option<&'a str>,
-    reasoning: Option<&'a str>,
-    input_audio: Option<&'a str>,
-    output_audio: Option<&'a str>,
-    request: Option<&'a str>,
-}
-
-impl Line<'_> {
-    fn card(self) -> Result<Card, String> {
-        let price = |field: &str, text: Option<&str>| {
-            let read = |text| femto_from_usd_text(text).map_err(|e| format!("`{field}`: {e}"));
-            text.map(read).transpose()
-        };
-        let input = price("input", self.input)?;
-        let output = price("output", self.output)?;
-        let rates = Rates {
-            input: input.unwrap_or(0),
-            output: output.unwrap_or(0),
-            cache_read: price("cache_read", self.cache_read)?,
-            cache_write: price("cache_write", self.cache_write)?,
-            cache_write_1h: price("cache_write_1h", self.cache_write_1h)?,
-            reasoning: price("reasoning", self.reasoning)?,
-            input_audio: price("input_audio", self.input_audio)?,
-            output_audio: price("output_audio", self.output_audio)?,
-            request: price("request", self.request)?.unwrap_or(0),
-        };
-        let rates = match (input, output, self.mode) {
-            (Some(_), Some(_), _) | (Some(_), None, Operation::Embeddings) => Some(rates),
-            (None, None, _) => None,
-            _ => return Err("expected both `input` and `output`, or neither".to_owned()),
-        };
-        Ok(Card {
-            provider: self.provider,
-            name: self.name,
-            mode: Some(self.mode),
-            max_input: self.max_input,
-            max_output: self.max_output,
-            rates,
-        })
-    }
+    crate::place::check(provider).map_err(wrong)
 }
 
 #[cfg(test)]

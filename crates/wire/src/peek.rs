@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::{
+    exchange::seal::Tenant,
     json::{Flaw, MAX_DEPTH, Scan, Text},
     matrix::{Dialect, Operation},
 };
@@ -21,13 +22,19 @@ pub struct Peek {
     pub model: String,
     /// Where the value of `model` stands, quotes included.
     pub model_span: Range<usize>,
+    /// True if the path names the model, whether or not the body does.
+    pub named: bool,
     /// `stream`
     pub stream: bool,
+    /// The stream is to be one JSON list and not events: Google's form of it for those who do not
+    /// ask for `alt=sse`. Read from the query, not from the body.
+    pub listed: bool,
     /// `stream_options.include_usage`
     pub include_usage: bool,
     /// Where the value of `stream_options` stands, if there is one.
     pub stream_options_span: Option<Range<usize>>,
-    /// `max_tokens` or `max_completion_tokens`: the larger where both are given. `None` for a
+    /// `max_tokens`, `max_completion_tokens` or `max_output_tokens`: the larger where both are
+    /// given. `None` for a
     /// negative number, which some local servers read as "no limit".
     pub max_tokens: Option<u64>,
     /// `n`
@@ -44,6 +51,12 @@ pub struct Peek {
     pub timeout_ms: Option<u64>,
     /// `disable_fallbacks`
     pub disable_fallbacks: bool,
+    /// `drop_params`
+    pub drop_params: Option<bool>,
+    /// `additional_drop_params`: paths such as `tools[*].function.strict`.
+    pub additional_drop_params: Vec<String>,
+    /// `allowed_openai_params`
+    pub allowed_openai_params: Vec<String>,
     /// Spans of whole members (`"key": value` with one comma) that are ours and not the
     /// upstream's (see [`is_ours`]), in order; `Relay` leaves them out.
     pub ours: Vec<Range<usize>>,
@@ -51,6 +64,8 @@ pub struct Peek {
     pub close: usize,
     /// Every member of the object, in order.
     pub members: Vec<Member>,
+    /// Not of the body: whose the request is, where ids of stored answers are to be bound to it.
+    pub tenant: Option<Tenant>,
 }
 
 /// Where a member of the body's object stands.
@@ -76,8 +91,23 @@ pub struct PeekError {
 
 /// Reads `body`, a request of `operation` in the dialect `surface`.
 pub fn peek(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek, PeekError> {
+    read(surface, operation, body, false)
+}
+
+/// The same for a request whose path names the model: the body need not.
+pub fn peek_named(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek, PeekError> {
+    read(surface, operation, body, true)
+}
+
+fn read(
+    surface: Dialect,
+    operation: Operation,
+    body: &Bytes,
+    named: bool,
+) -> Result<Peek, PeekError> {
     let mut reader =
         Reader { body, surface, seen: 0, peek: Peek::default(), max_tokens: [None; 2] };
+    reader.peek.named = named;
     reader.peek.members.reserve(16);
     let mut scan = Scan::new(body);
     if scan.look() != Some(b'{') {
@@ -90,7 +120,8 @@ pub fn peek(surface: Dialect, operation: Operation, body: &Bytes) -> Result<Peek
         let ours = match Name::of(&key)? {
             Some(name) => {
                 reader.field(name, value.clone())?;
-                name.is_ours()
+                // Google's clients repeat the model that the path names: it is ours to say.
+                name.is_ours() || (name == Name::Model && surface == Dialect::Gemini)
             }
             None => false,
         };
@@ -112,7 +143,11 @@ pub fn is_ours(name: &str) -> bool {
 enum Name {
     Model,
     Messages,
+    Contents,
+    GenerationConfig,
+    Prompt,
     Input,
+    MaxOutputTokens,
     Stream,
     StreamOptions,
     MaxTokens,
@@ -131,6 +166,9 @@ enum Name {
     LitellmCallId,
     LitellmTraceId,
     LitellmSessionId,
+    DropParams,
+    AdditionalDropParams,
+    AllowedOpenaiParams,
 }
 
 impl Name {
@@ -150,7 +188,11 @@ impl Name {
         Some(match key {
             b"model" => Name::Model,
             b"messages" => Name::Messages,
+            b"contents" => Name::Contents,
+            b"generationConfig" | b"generation_config" => Name::GenerationConfig,
+            b"prompt" => Name::Prompt,
             b"input" => Name::Input,
+            b"max_output_tokens" => Name::MaxOutputTokens,
             b"stream" => Name::Stream,
             b"stream_options" => Name::StreamOptions,
             b"max_tokens" => Name::MaxTokens,
@@ -169,6 +211,9 @@ impl Name {
             b"litellm_call_id" => Name::LitellmCallId,
             b"litellm_trace_id" => Name::LitellmTraceId,
             b"litellm_session_id" => Name::LitellmSessionId,
+            b"drop_params" => Name::DropParams,
+            b"additional_drop_params" => Name::AdditionalDropParams,
+            b"allowed_openai_params" => Name::AllowedOpenaiParams,
             _ => return None,
         })
     }
@@ -199,7 +244,11 @@ impl Name {
         match self {
             Name::Model => "model",
             Name::Messages => "messages",
+            Name::Contents => "contents",
+            Name::GenerationConfig => "generationConfig",
+            Name::Prompt => "prompt",
             Name::Input => "input",
+            Name::MaxOutputTokens => "max_output_tokens",
             Name::Stream => "stream",
             Name::StreamOptions => "stream_options",
             Name::MaxTokens => "max_tokens",
@@ -218,6 +267,9 @@ impl Name {
             Name::LitellmCallId => "litellm_call_id",
             Name::LitellmTraceId => "litellm_trace_id",
             Name::LitellmSessionId => "litellm_session_id",
+            Name::DropParams => "drop_params",
+            Name::AdditionalDropParams => "additional_drop_params",
+            Name::AllowedOpenaiParams => "allowed_openai_params",
         }
     }
 
@@ -226,7 +278,11 @@ impl Name {
         match self {
             N::Model
             | N::Messages
+            | N::Contents
+            | N::GenerationConfig
+            | N::Prompt
             | N::Input
+            | N::MaxOutputTokens
             | N::Stream
             | N::StreamOptions
             | N::MaxTokens
@@ -244,7 +300,10 @@ impl Name {
             | N::LitellmMetadata
             | N::LitellmCallId
             | N::LitellmTraceId
-            | N::LitellmSessionId => true,
+            | N::LitellmSessionId
+            | N::DropParams
+            | N::AdditionalDropParams
+            | N::AllowedOpenaiParams => true,
         }
     }
 }
@@ -253,7 +312,7 @@ struct Reader<'a> {
     body: &'a Bytes,
     surface: Dialect,
     /// One bit for each [`Name`] that was there.
-    seen: u32,
+    seen: u64,
     peek: Peek,
     /// `max_tokens` and `max_completion_tokens`.
     max_tokens: [Option<u64>; 2],
@@ -261,15 +320,24 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn field(&mut self, name: Name, at: Range<usize>) -> Result<(), PeekError> {
-        let bit = 1u32 << name as u32;
+        let bit = 1u64 << name as u32;
         if self.seen & bit != 0 {
             return Err(twice(name.text()));
         }
         self.seen |= bit;
         let value =
             Value { name: name.text(), text: self.body.get(at.clone()).unwrap_or_default() };
-        let openai = self.surface == Dialect::Openai;
+        let responses = self.surface == Dialect::Responses;
+        let openai = matches!(self.surface, Dialect::Openai | Dialect::Completions);
         match name {
+            Name::Contents if self.surface == Dialect::Gemini => {
+                value.must(value.starts(b"[{"), "an array")?;
+            }
+            Name::GenerationConfig if self.surface == Dialect::Gemini => self.config(&value)?,
+            Name::Contents | Name::GenerationConfig => {}
+            Name::Model | Name::Messages | Name::Input | Name::Stream | Name::MaxTokens
+                if self.surface == Dialect::Gemini => {}
+            Name::Metadata if self.surface == Dialect::Gemini => {}
             Name::Model => {
                 self.peek.model = value.string()?.unwrap_or_default();
                 self.peek.model_span = at;
@@ -281,10 +349,11 @@ impl Reader<'_> {
                 self.peek.include_usage = value.include_usage()?;
                 self.peek.stream_options_span = Some(at);
             }
-            Name::MaxTokens => self.max_tokens[0] = value.count()?,
+            Name::MaxTokens if !responses => self.max_tokens[0] = value.count()?,
             Name::MaxCompletionTokens if openai => self.max_tokens[1] = value.count()?,
             Name::N if openai => self.peek.n = value.count()?,
-            Name::User if openai => self.peek.end_user = value.string()?,
+            Name::MaxOutputTokens if responses => self.max_tokens[1] = value.count()?,
+            Name::User if openai || responses => self.peek.end_user = value.string()?,
             Name::Metadata => self.metadata(&value)?,
             Name::Tags => self.peek.tags.extend(value.names("tags")?),
             Name::Fallbacks => self.peek.fallbacks = value.names("fallbacks")?,
@@ -294,7 +363,19 @@ impl Reader<'_> {
             }
             Name::Timeout => self.peek.timeout_ms = value.seconds()?,
             Name::DisableFallbacks => self.peek.disable_fallbacks = value.bool()?,
+            Name::DropParams => {
+                self.peek.drop_params = Some(value.bool()?).filter(|_| !value.is_null());
+            }
+            Name::AdditionalDropParams => {
+                self.peek.additional_drop_params = value.names("additional_drop_params")?;
+            }
+            Name::AllowedOpenaiParams => {
+                self.peek.allowed_openai_params = value.names("allowed_openai_params")?;
+            }
             Name::StreamOptions
+            | Name::Prompt
+            | Name::MaxOutputTokens
+            | Name::MaxTokens
             | Name::MaxCompletionTokens
             | Name::N
             | Name::User
@@ -304,6 +385,35 @@ impl Reader<'_> {
             | Name::LitellmCallId
             | Name::LitellmTraceId
             | Name::LitellmSessionId => {}
+        }
+        Ok(())
+    }
+
+    /// Google's `generationConfig`: how much may be answered, and how often.
+    fn config(&mut self, value: &Value<'_>) -> Result<(), PeekError> {
+        if value.is_null() {
+            return Ok(());
+        }
+        value.must(value.starts(b"{"), "an object")?;
+        let (mut tokens, mut candidates) = (false, false);
+        let mut scan = Scan::new(value.text);
+        scan.open_object()?;
+        let mut first = true;
+        while let Some(key) = scan.next_key(&mut first)? {
+            let text = value.text.get(scan.value()?).unwrap_or_default();
+            if key.is(b"maxOutputTokens") || key.is(b"max_output_tokens") {
+                let value = Value { name: "generationConfig.maxOutputTokens", text };
+                if std::mem::replace(&mut tokens, true) {
+                    return Err(twice(value.name));
+                }
+                self.max_tokens[0] = value.count()?;
+            } else if key.is(b"candidateCount") || key.is(b"candidate_count") {
+                let value = Value { name: "generationConfig.candidateCount", text };
+                if std::mem::replace(&mut candidates, true) {
+                    return Err(twice(value.name));
+                }
+                self.peek.n = value.count()?;
+            }
         }
         Ok(())
     }
@@ -339,22 +449,34 @@ impl Reader<'_> {
 
     fn finish(mut self, operation: Operation) -> Result<Peek, PeekError> {
         let need = |name: Name| {
-            if self.seen & (1 << name as u32) == 0 {
+            if self.seen & (1u64 << name as u32) == 0 {
                 let text = name.text();
                 Err(PeekError::field(text, format!("`{text}` is missing")))
             } else {
                 Ok(())
             }
         };
-        need(Name::Model)?;
+        // Google's paths name the model.
+        let gemini = self.surface == Dialect::Gemini;
+        if !gemini && !self.peek.named {
+            need(Name::Model)?;
+        }
         match operation {
-            Operation::Chat => need(Name::Messages)?,
+            // Google's count also takes a whole request within its body.
+            Operation::CountTokens if gemini => {}
+            Operation::Chat if gemini => need(Name::Contents)?,
+            // A conversation may be one that the provider has already: the surface knows.
+            Operation::Chat if self.surface == Dialect::Responses => {}
+            Operation::Chat if self.surface == Dialect::Completions => need(Name::Prompt)?,
+            Operation::Chat | Operation::CountTokens => need(Name::Messages)?,
+            // Cohere has `texts`, of which nothing is decided here.
+            Operation::Embeddings if self.surface == Dialect::Cohere => {}
             Operation::Embeddings => need(Name::Input)?,
         }
-        if self.surface == Dialect::Anthropic {
+        if self.surface == Dialect::Anthropic && operation == Operation::Chat {
             need(Name::MaxTokens)?;
         }
-        if self.peek.model.is_empty() {
+        if self.peek.model.is_empty() && !gemini && !self.peek.named {
             return Err(PeekError::field("model", "`model` must be the name of a model"));
         }
         let [a, b] = self.max_tokens;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{card::Card, matrix::Dialect, provider::Provider, secret::Secret};
+use crate::{card::Card, login::Login, matrix::Dialect, provider::Provider, secret::Secret};
 
 /// Provider + model + dialect + credential. Immutable; made when the configuration is resolved.
 /// LiteLLM calls it a deployment.
@@ -23,6 +23,8 @@ pub struct Target {
     pub base: Arc<str>,
     /// What the provider knows us by. `None` where it needs no key.
     pub credential: Option<Secret>,
+    /// What is done for every call where a key in a header is not enough.
+    pub login: Option<Arc<Login>>,
     /// Prices, limits and abilities, if known.
     pub card: Option<Arc<Card>>,
     /// Top-level request fields that the configuration sets where the client does not: name and

@@ -46,6 +46,24 @@ model_list:
       model: openai/text-embedding-3-small
       api_base: {upstream}/v1
       api_key: sk-upstream
+  - model_name: command-a
+    litellm_params:
+      model: cohere_chat/command-a-03-2025
+      api_base: {upstream}/v2
+      api_key: co-upstream
+  - model_name: embed-v4.0
+    litellm_params:
+      model: cohere/embed-v4.0
+      api_base: {upstream}/v2
+      api_key: co-upstream
+  - model_name: llama3.2
+    litellm_params:
+      model: ollama_chat/llama3.2
+      api_base: {upstream}
+  - model_name: nomic-embed-text
+    litellm_params:
+      model: ollama/nomic-embed-text
+      api_base: {upstream}
   - model_name: priced
     litellm_params:
       model: openai/m
@@ -68,6 +86,21 @@ model_list:
       model: openai/*
       api_base: {upstream}/v1
       api_key: sk-upstream
+  - model_name: gemini-2.5-flash
+    litellm_params:
+      model: gemini/gemini-2.5-flash
+      api_base: {upstream}
+      api_key: AIza-upstream
+  - model_name: gemini-3-pro-preview
+    litellm_params:
+      model: gemini/gemini-3-pro-preview
+      api_base: {upstream}/v1beta
+      api_key: AIza-upstream
+  - model_name: gemini-broken/*
+    litellm_params:
+      model: gemini/*
+      api_base: {upstream}
+      api_key: AIza-upstream
   - model_name: refused
     litellm_params:
       model: openai/m

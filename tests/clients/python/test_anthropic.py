@@ -1,5 +1,5 @@
 """The official Anthropic SDK against Tollgate: relayed to Anthropic and to Apertis, which speaks the
-same, and bridged to an OpenAI upstream. The same tests, the same expectations."""
+same, and bridged to an OpenAI and to a Gemini upstream. The same tests, the same expectations."""
 
 import time
 
@@ -28,8 +28,8 @@ def client(gate, key):
 
 
 @pytest.fixture(
-    params=["claude-sonnet-4-5", "apertis-model", "bridged/m"],
-    ids=["anthropic", "apertis", "bridged"],
+    params=["claude-sonnet-4-5", "apertis-model", "bridged/m", "gemini-2.5-flash", "gemini-3-pro-preview"],
+    ids=["anthropic", "apertis", "bridged", "gemini", "gemini-3"],
 )
 def ask(request, client):
     base = {"model": request.param, "max_tokens": 100, "messages": HELLO}
@@ -59,6 +59,11 @@ def test_answers(ask, upstream):
             assert seen["path"] == "/apertis/v1/messages"
             assert seen["headers"]["authorization"] == "Bearer sk-stima"
             assert seen["json"]["system"] == "be brief"
+        case "gemini-2.5-flash" | "gemini-3-pro-preview":
+            assert seen["path"] == f"/v1beta/models/{ask.model}:generateContent"
+            assert seen["headers"]["x-goog-api-key"] == "AIza-upstream"
+            assert seen["json"]["systemInstruction"] == {"parts": [{"text": "be brief"}]}
+            assert seen["json"]["generationConfig"]["stopSequences"] == ["END"]
         case _:
             assert seen["path"] == "/v1/chat/completions"
             assert seen["headers"]["authorization"] == "Bearer sk-upstream"
@@ -82,7 +87,9 @@ def test_streams(ask):
     assert (final.usage.input_tokens, final.usage.output_tokens) == (3, 5)
 
 
-@pytest.mark.parametrize("model", ["apertis/m+gap-40", "bridged/m+gap-40"])
+@pytest.mark.parametrize(
+    "model", ["apertis/m+gap-40", "bridged/m+gap-40", "gemini-broken/gemini-2.5-flash+gap-40"]
+)
 def test_streams_event_by_event(client, model):
     times = []
     with client.messages.stream(model=model, max_tokens=100, messages=HELLO) as stream:
@@ -159,6 +166,32 @@ def test_reasoning_of_an_openai_upstream_is_a_thinking_block(client):
     assert [block.type for block in final.content] == ["thinking", "text"]
 
 
+def test_gemini_thinks_and_signs(client, upstream):
+    """A signed call goes back to Google as it came, through blocks that the SDK keeps."""
+    options = {
+        "model": "gemini-3-pro-preview",
+        "max_tokens": 2000,
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "tools": TOOLS,
+    }
+    with client.messages.stream(messages=HELLO, **options) as stream:
+        first = stream.get_final_message()
+    assert [block.type for block in first.content] == ["thinking", "thinking", "tool_use"]
+    assert first.content[0].thinking == "Let me think about that."
+    result = {"type": "tool_result", "tool_use_id": first.content[-1].id, "content": "21 degrees"}
+    messages = [
+        *HELLO,
+        {"role": "assistant", "content": first.content},
+        {"role": "user", "content": [result]},
+    ]
+    second = client.messages.create(messages=messages, **options)
+    assert second.content[-1].text == "The tool said: 21 degrees"
+    call = upstream.last()["json"]["contents"][1]["parts"][0]
+    assert first.content[1].signature == "google#" + call["thoughtSignature"]
+    counted = client.messages.count_tokens(model="gemini-2.5-flash", messages=HELLO)
+    assert counted.input_tokens == 3
+
+
 def test_cache_marks_reach_the_upstream(client, upstream):
     mark = {"type": "ephemeral"}
     system = [{"type": "text", "text": "be brief", "cache_control": mark}]
@@ -182,7 +215,10 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("upstream_model", ["claude-broken/claude-sonnet-4-5", "apertis/m", "bridged/m"])
+@pytest.mark.parametrize(
+    "upstream_model",
+    ["claude-broken/claude-sonnet-4-5", "apertis/m", "bridged/m", "gemini-broken/gemini-2.5-flash"],
+)
 @pytest.mark.parametrize("model, error, kind", ERRORS, ids=[model for model, _, _ in ERRORS])
 def test_errors_are_typed(client, upstream_model, model, error, kind):
     with pytest.raises(error) as raised:
@@ -206,9 +242,32 @@ def test_missing_max_tokens_is_named(client):
         )
 
 
-@pytest.mark.parametrize("model", ["claude-broken/claude-sonnet-4-5+cut-900", "bridged/m+cut-900"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-broken/claude-sonnet-4-5+cut-900",
+        "bridged/m+cut-900",
+        "gemini-broken/gemini-2.5-flash+cut-900",
+    ],
+)
 def test_a_cut_stream_raises(client, model):
     with pytest.raises(anthropic.APIError):
         with client.messages.stream(model=model, max_tokens=100, messages=HELLO) as stream:
             for _ in stream:
                 pass
+
+
+def test_lists_models_page_by_page(client):
+    names = [model.id for model in client.models.list(limit=3)]
+    assert {"claude-sonnet-4-5", "gpt-4o"} <= set(names)
+    assert len(names) == len(set(names)) > 3
+    model = client.models.retrieve("gpt-4o")
+    assert (model.type, model.id) == ("model", "gpt-4o")
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("nobody-has-this")
+
+
+def test_counts_tokens(client, upstream):
+    for model in ["claude-sonnet-4-5", "gpt-4o"]:
+        counted = client.messages.count_tokens(model=model, messages=HELLO, tools=TOOLS, system="Be brief.")
+        assert counted.input_tokens > 0

@@ -38,6 +38,9 @@ def test_lists_models(client):
     names = [model.id for model in client.models.list()]
     assert {"apertis-model", "gpt-4o", "claude-sonnet-4-5"} <= set(names)
     assert client.models.retrieve("gpt-4o").id == "gpt-4o"
+    assert client.models.retrieve("apertis/m").owned_by == "apertis"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("nobody-has-this")
 
 
 def test_chats(client, upstream):
@@ -187,6 +190,56 @@ def test_streams_tools_from_an_anthropic_model(client):
     assert json.loads(call.function.arguments) == {"city": "world"}
 
 
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_chats_with_a_gemini_model(client, upstream, model):
+    answer = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "system", "content": "be brief"}, *HELLO],
+        max_tokens=100,
+        stop="END",
+        n=1,
+        seed=7,
+        reasoning_effort="low",
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}},
+        },
+    )
+    assert answer.choices[0].message.content == "You said: hello there world"
+    assert answer.choices[0].message.reasoning_content == "Let me think about that."
+    assert answer.usage.completion_tokens_details.reasoning_tokens == 5
+    config = upstream.last()["json"]["generationConfig"]
+    assert config["maxOutputTokens"] == 100 and config["seed"] == 7
+    assert config["responseJsonSchema"] == {"type": "object", "properties": {}}
+    content = [
+        {"type": "text", "text": "what is this"},
+        {"type": "image_url", "image_url": {"url": PIXEL}},
+    ]
+    answer = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": content}]
+    )
+    assert answer.choices[0].message.content == "You said: what is this (with 1 image)"
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_tools_of_a_gemini_model_go_round(client, model):
+    """The SDK keeps members that it does not know, and so the signature of the call."""
+    stream = client.chat.completions.stream(model=model, messages=HELLO, tools=TOOLS)
+    with stream as events:
+        streamed = events.get_final_completion().choices[0].message
+    whole = client.chat.completions.create(model=model, messages=HELLO, tools=TOOLS)
+    for message in [whole.choices[0].message, streamed]:
+        call = message.tool_calls[0]
+        assert json.loads(call.function.arguments) == {"city": "world"}
+        result = {"role": "tool", "tool_call_id": call.id, "content": "21 degrees"}
+        answer = client.chat.completions.create(
+            model=model,
+            messages=[*HELLO, message.model_dump(exclude_none=True, exclude={"parsed"}), result],
+            tools=TOOLS,
+        )
+        assert answer.choices[0].message.content == "The tool said: 21 degrees"
+
+
 def test_embeds(client, upstream):
     answer = client.embeddings.create(model="text-embedding-3-small", input=["one", "two words"])
     assert [len(item.embedding) for item in answer.data] == [8, 8]
@@ -196,6 +249,46 @@ def test_embeds(client, upstream):
         model="text-embedding-3-small", input="one", encoding_format="float"
     )
     assert floats.data[0].embedding == answer.data[0].embedding
+
+
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "embed-v4.0", "nomic-embed-text"])
+def test_embeddings_of_every_dialect_are_the_same(gate, key, model):
+    # The SDK asks for base64 unless it is told otherwise, and unpacks it.
+    client = client_of(gate, key)
+    texts = ["one", "two words"]
+    packed = client.embeddings.create(model=model, input=texts, dimensions=4)
+    plain = client.embeddings.create(
+        model=model, input=texts, dimensions=4, encoding_format="float"
+    )
+    vectors = [list(item.embedding) for item in plain.data]
+    assert [list(item.embedding) for item in packed.data] == vectors
+    reference = client.embeddings.create(
+        model="text-embedding-3-small", input=texts, dimensions=4, encoding_format="float"
+    )
+    assert vectors == [list(item.embedding) for item in reference.data]
+    assert [item.index for item in packed.data] == [0, 1]
+    assert packed.model == model
+    assert packed.usage.prompt_tokens == reference.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("model", ["command-a", "llama3.2"])
+def test_other_dialects_answer_stream_and_call(gate, key, model):
+    client = client_of(gate, key)
+    whole = client.chat.completions.create(model=model, messages=HELLO)
+    assert whole.choices[0].message.content == "You said: hello there world"
+    assert whole.usage.prompt_tokens == 3
+    with client.chat.completions.stream(model=model, messages=HELLO) as stream:
+        final = stream.get_final_completion()
+    assert final.choices[0].message.content == "You said: hello there world"
+    assert final.choices[0].finish_reason == "stop"
+    weather = [{"role": "user", "content": "weather in Paris"}]
+    called = client.chat.completions.create(model=model, messages=weather, tools=TOOLS)
+    call = called.choices[0].message.tool_calls[0]
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    history = [*weather, called.choices[0].message, result]
+    after = client.chat.completions.create(model=model, messages=history, tools=TOOLS)
+    assert after.choices[0].message.content == "The tool said: sunny"
 
 
 # Each fault of ours, as the SDK shows it.

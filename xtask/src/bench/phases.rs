@@ -28,6 +28,8 @@ pub(super) struct Phase {
     stream: bool,
     body_bytes: u32,
     model: &'static str,
+    /// Clients speak Anthropic's dialect, the upstream OpenAI's: only Tollgate can that.
+    pub(super) bridged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -43,10 +45,14 @@ pub(super) enum PhaseName {
     Paced,
     /// 100 kB requests, back to back.
     Large,
+    /// 1 kB requests in another dialect than the upstream's, back to back.
+    Bridged,
+    /// Streams in another dialect than the upstream's, an event every 10 ms.
+    BridgedPaced,
 }
 
 /// In the order in which they run.
-pub(super) const PHASES: [Phase; 5] = {
+pub(super) const PHASES: [Phase; 7] = {
     let short = Phase {
         name: PhaseName::Short,
         seconds: 10.0,
@@ -55,21 +61,23 @@ pub(super) const PHASES: [Phase; 5] = {
         stream: false,
         body_bytes: 1024,
         model: "bench",
+        bridged: false,
+    };
+    // A stream lasts a second, so there are as many at a time as start in a second.
+    let paced = Phase {
+        name: PhaseName::Paced,
+        seconds: 8.0,
+        connections: 400,
+        rate: Some(200.0),
+        stream: true,
+        model: "bench-g10",
+        ..short
     };
     [
         short,
         Phase { name: PhaseName::Latency, seconds: 8.0, rate: Some(1000.0), ..short },
         Phase { name: PhaseName::Stream, seconds: 8.0, stream: true, ..short },
-        // A stream lasts a second, so there are as many at a time as start in a second.
-        Phase {
-            name: PhaseName::Paced,
-            seconds: 8.0,
-            connections: 400,
-            rate: Some(200.0),
-            stream: true,
-            model: "bench-g10",
-            ..short
-        },
+        paced,
         Phase {
             name: PhaseName::Large,
             seconds: 6.0,
@@ -77,6 +85,8 @@ pub(super) const PHASES: [Phase; 5] = {
             body_bytes: 102_400,
             ..short
         },
+        Phase { name: PhaseName::Bridged, bridged: true, ..short },
+        Phase { name: PhaseName::BridgedPaced, bridged: true, ..paced },
     ]
 };
 
@@ -215,6 +225,9 @@ impl Bench<'_> {
         }
         if phase.stream {
             add(&["--stream"]);
+        }
+        if phase.bridged {
+            add(&["--dialect", "anthropic"]);
         }
         if let Some(keys) = &gateway.keys {
             add(&["--keys", &keys.to_string_lossy()]);

@@ -68,7 +68,7 @@ fn added(
     Some(median(record, phase, &of)? - median(direct, phase, &of)?)
 }
 
-const ROWS: [Row; 15] = {
+const ROWS: [Row; 17] = {
     use PhaseName as P;
     [
         Row {
@@ -96,6 +96,17 @@ const ROWS: [Row; 15] = {
         Row {
             name: "CPU µs / request, 100 kB",
             value: |r, _| median(r, P::Large, Measured::cpu_us_per_answer),
+            ..ROW
+        },
+        Row {
+            name: "CPU µs / request, bridged",
+            value: |r, _| median(r, P::Bridged, Measured::cpu_us_per_answer),
+            ..ROW
+        },
+        Row {
+            name: "CPU µs / event, bridged",
+            value: |r, _| median(r, P::BridgedPaced, Measured::cpu_us_per_event),
+            decimals: 2,
             ..ROW
         },
         Row {

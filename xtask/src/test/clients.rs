@@ -25,7 +25,7 @@ pub(super) fn suites(places: &Places) -> Vec<Outcome> {
 }
 
 fn python(places: &Places) -> Outcome {
-    const NAME: &str = "Python: openai, litellm, anthropic";
+    const NAME: &str = "Python: openai, litellm, anthropic, google-genai, cohere";
     let suite = places.root.join("tests/clients/python");
     let python = match venv(places, &suite) {
         Ok(python) => python,
@@ -69,7 +69,7 @@ fn venv(places: &Places, suite: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn node(places: &Places) -> Outcome {
-    const NAME: &str = "Node: openai";
+    const NAME: &str = "Node: openai, anthropic";
     let suite = places.root.join("tests/clients/node");
     if let Err(why) = modules(&suite) {
         return Outcome::unable(NAME, &why.context(NO_NODE));

@@ -80,13 +80,10 @@ fn target(dialect: Dialect) -> Target {
     let provider = Provider {
         name: "bench".into(),
         url: "http://127.0.0.1:9/v1".to_owned(),
-        key_env: Vec::new(),
-        url_env: Vec::new(),
         auth: Auth::Bearer,
         speaks: BTreeMap::from([(dialect, String::new())]),
         ops: vec![Operation::Chat],
-        headers: BTreeMap::new(),
-        patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "bench".into(),
@@ -95,6 +92,7 @@ fn target(dialect: Dialect) -> Target {
         model: "bench".into(),
         dialect,
         credential: Some(Secret::new("sk-upstream")),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),
@@ -220,7 +218,7 @@ fn cost() -> anyhow::Result<Work> {
         ..Rates::default()
     };
     Ok(Box::new(move || {
-        black_box(price::cost(black_box(&usage), black_box(&rates))?);
+        black_box(price::cost(black_box(&usage), black_box(&rates), None)?);
         Ok(())
     }))
 }

@@ -2,8 +2,10 @@
 //! call alike. Each takes plain values and gives JSON in LiteLLM's field names.
 
 pub mod health;
+pub mod inspect;
 pub mod keys;
 pub mod models;
+pub mod providers;
 pub mod spend;
 
 use jiff::Timestamp;

@@ -232,6 +232,13 @@ fn tokens(row: &UsageRow) -> Map<String, Value> {
         ("output", row.output),
         ("reasoning", row.reasoning),
         ("output_audio", row.output_audio),
+        ("cache_read_audio", row.rare.cache_read_audio),
+        ("cache_write_12h", row.rare.cache_write_12h),
+        ("input_image", row.rare.input_image),
+        ("input_video", row.rare.input_video),
+        ("output_image", row.rare.output_image),
+        ("output_video", row.rare.output_video),
+        ("searches", row.rare.searches.into()),
     ];
     kinds
         .into_iter()

@@ -1,6 +1,10 @@
 //! What a configuration says about everything but routing.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use http::HeaderName;
 use tollgate_wire::{
@@ -8,12 +12,15 @@ use tollgate_wire::{
     catalogue::{Catalogue, CatalogueError},
 };
 
+use crate::sync::Source;
+
 use super::{
+    Input,
     environment::Environment,
     keys,
     problem::{Report, Spot},
     rules::Settings,
-    section::{Section, json},
+    section::{Section, json, plain_text},
     yaml::{Node, Value},
 };
 
@@ -54,6 +61,8 @@ pub struct General {
     pub end_user_headers: Vec<HeaderName>,
     /// `litellm_settings.require_auth_for_metrics_endpoint`
     pub metrics_need_key: bool,
+    /// `general_settings.return_wildcard_routes`: `/v1/models` lists wildcards too.
+    pub return_wildcard_routes: bool,
     /// `litellm_settings.json_logs` or `tollgate.log_format`.
     pub log_format: LogFormat,
     /// `tollgate.log_level`; `debug` where `litellm_settings.set_verbose` is on.
@@ -64,8 +73,12 @@ pub struct General {
     pub workers: Option<usize>,
     /// `tollgate.drain_seconds`: how long a shutdown waits for requests.
     pub drain: Duration,
+    /// `tollgate.models_sync`: price maps and lists of models that are read now and then.
+    pub models_sync: Vec<Source>,
     /// `tollgate.ca_file`: further certificates to trust upstream, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// `tollgate.providers_file`: providers laid over the catalogue. It is watched.
+    pub providers_file: Option<PathBuf>,
 }
 
 /// How log lines look.
@@ -126,12 +139,15 @@ impl Default for General {
             output_estimate_tokens: 1_024,
             end_user_headers: Vec::new(),
             metrics_need_key: true,
+            return_wildcard_routes: false,
             log_format: LogFormat::Human,
             log_level: None,
             data_dir: None,
             workers: None,
             drain: Duration::from_secs(30),
+            models_sync: Vec::new(),
             ca_file: None,
+            providers_file: None,
         }
     }
 }
@@ -149,6 +165,7 @@ pub(super) fn read(
     out.max_parallel = general.whole("global_max_parallel_requests", 1, report);
     out.key_max_parallel = general.whole("max_parallel_requests", 1, report);
     out.end_user_headers = end_user_headers(general, report);
+    out.return_wildcard_routes = general.boolean("return_wildcard_routes", report).unwrap_or(false);
     if let Some(mb) = general.whole::<usize>("max_request_size_mb", 1, report) {
         out.max_body_bytes = mb.saturating_mul(1 << 20);
     }
@@ -285,6 +302,7 @@ fn own(out: &mut General, own: &Section<'_>, report: &mut Report) {
     out.workers = own.whole("workers", 1, report);
     out.data_dir = own.text("data_dir", report).map(PathBuf::from);
     out.ca_file = own.text("ca_file", report).map(PathBuf::from);
+    out.models_sync = models_sync(own, report);
     if let Some(tokens) = own.whole("output_estimate_tokens", 1, report) {
         out.output_estimate_tokens = tokens;
     }
@@ -307,14 +325,77 @@ fn own(out: &mut General, own: &Section<'_>, report: &mut Report) {
     }
 }
 
-/// The catalogue with `tollgate.providers` laid over it: `{name: {url, key_env, auth, speaks, …}}`,
-/// the fields of `catalog/providers.toml`.
-pub(super) fn catalogue(
+/// How often models are read where the configuration does not say: once a day.
+const SYNC_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Not more often than once a minute.
+const SYNC_LEAST: Duration = Duration::from_secs(60);
+
+/// A URL or a file, or a list of them, or of `{from, provider, every}`.
+fn models_sync(own: &Section<'_>, report: &mut Report) -> Vec<Source> {
+    let Some(node) = own.node("models_sync") else { return Vec::new() };
+    let path = own.path_of("models_sync");
+    let items = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Null => &[],
+        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Map(_) => {
+            std::slice::from_ref(node)
+        }
+    };
+    let mut out = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        if let Some(from) = plain_text(item) {
+            out.push(Source { from, provider: None, every: SYNC_EVERY });
+            continue;
+        }
+        let one = Section::new("models_sync", format!("{path}[{index}]"), item, report);
+        one.judge(report);
+        let every = one.positive_millis("every", report).map(Duration::from_millis);
+        match one.text("from", report) {
+            Some(from) => out.push(Source {
+                from,
+                provider: one.text("provider", report),
+                every: every.unwrap_or(SYNC_EVERY).max(SYNC_LEAST),
+            }),
+            None => report.error(item.at, &one.path_of("from"), "expected `from`: a URL or a file"),
+        }
+    }
+    out
+}
+
+/// The catalogue with the providers of `tollgate.providers_file` laid over it.
+fn with_file(
     own: &Section<'_>,
-    catalogue: &Catalogue,
+    file: Option<&str>,
+    input: &Input<'_>,
     report: &mut Report,
 ) -> Catalogue {
-    let mut out = catalogue.clone();
+    let Some(file) = file else { return input.catalogue.clone() };
+    let told = match (input.read)(file) {
+        Err(why) => Err(format!("`{file}` cannot be read: {}", why.kind())),
+        Ok(text) => {
+            let is_json = Path::new(file).extension().is_some_and(|ext| ext == "json");
+            let overlaid = match is_json {
+                true => input.catalogue.overlay_litellm(&text),
+                false => input.catalogue.overlay(&text),
+            };
+            overlaid.map_err(|why| format!("`{file}`: {why}"))
+        }
+    };
+    told.unwrap_or_else(|message| {
+        report.error(own.spot("providers_file"), &own.path_of("providers_file"), message);
+        input.catalogue.clone()
+    })
+}
+
+/// The catalogue with `tollgate.providers_file` laid over it, and over that `tollgate.providers`:
+/// `{name: {url, key_env, auth, speaks, …}}`, the fields of `catalog/providers.toml`.
+pub(super) fn catalogue(
+    own: &Section<'_>,
+    file: Option<&str>,
+    input: &Input<'_>,
+    report: &mut Report,
+) -> Catalogue {
+    let mut out = with_file(own, file, input, report);
     let Some(node) = own.node("providers") else { return out };
     let section = Section::new("providers", own.path_of("providers"), node, report);
     for entry in section.entries() {

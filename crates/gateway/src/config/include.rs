@@ -96,7 +96,7 @@ fn take(root: &mut Node, file: &str, report: &mut Report) -> VecDeque<Wanted> {
 }
 
 /// `name` as seen from `file`, without detours, so that the same file has the same name.
-fn beside(file: &str, name: &str) -> String {
+pub(super) fn beside(file: &str, name: &str) -> String {
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
     let mut path = PathBuf::new();
     for component in folder.join(name).components() {

@@ -30,7 +30,7 @@ pub(super) fn line(source: &str, path: &str) -> String {
 }
 
 /// True for names such as `api_key`, `master_key`, `aws_secret_access_key`; not for `max_tokens`.
-pub(super) fn names_secret(name: &str) -> bool {
+pub(crate) fn names_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let name = name.replace("tokens", "").replace("per_token", "").replace("credential_name", "");
     let name = name.replace("credential_list", "");

@@ -19,7 +19,9 @@
 //! | `drain_seconds` | 30 | how long a shutdown waits for requests |
 //! | `connect_timeout`, `first_byte_timeout`, `idle_timeout`, `total_timeout` | 5, 600, 300, 6000 s | patience with targets; a model's own `timeout` and `stream_timeout` count more |
 //! | `output_estimate_tokens` | 1024 | set aside for an answer whose request names no limit |
+//! | `models_sync` | none | price maps and lists of models to read now and then: `{from, provider, every}` |
 //! | `ca_file` | none | further certificates to trust upstream, in PEM |
+//! | `providers_file` | none | providers laid over the catalogue: a file as `catalog/providers.toml`, or `.json` as LiteLLM's `providers.json` |
 //! | `providers` | none | providers laid over the catalogue: `{name: {url, key_env, auth, speaks, …}}` |
 
 mod environment;
@@ -29,6 +31,7 @@ mod keys;
 mod mask;
 mod model;
 mod near;
+mod place;
 mod price;
 mod problem;
 mod provider;
@@ -49,7 +52,9 @@ use tollgate_wire::{Card, catalogue::Catalogue};
 
 pub use general::{General, LogFormat, LogLevel};
 pub use include::ReadFile;
+pub(crate) use mask::names_secret;
 pub use problem::{Mark, Problem, Severity, Strictness, Verdict};
+pub(crate) use provider::{ANY, main_dialect};
 pub use render::{render, verdict_table};
 
 use environment::Environment;
@@ -69,7 +74,9 @@ pub struct Config {
     /// The entries of `model_list`, in order.
     pub models: Vec<ModelEntry>,
     /// The catalogue with `tollgate.providers` in it.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
+    /// The providers that can be called with what the environment has, by name.
+    pub reachable: Vec<Arc<str>>,
 }
 
 /// One entry of `model_list`, as `/v1/models` and `/model/info` show it. No secret is in it.
@@ -101,7 +108,7 @@ pub struct Input<'a> {
     pub text: &'a str,
     /// Looks an environment variable up.
     pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// Reads an included file.
+    /// Reads an included file, or one with credentials.
     pub read: ReadFile<'a>,
     /// Providers and prices.
     pub catalogue: &'a Catalogue,
@@ -143,12 +150,16 @@ fn outcome(config: Option<Config>, report: Report) -> Outcome {
 /// `provider/*`.
 pub fn from_env(
     env: &dyn Fn(&str) -> Option<String>,
+    read_file: ReadFile<'_>,
     catalogue: &Catalogue,
     health: &HealthMap,
 ) -> Outcome {
     let process = Environment::process(env);
-    let usable =
-        catalogue.providers().filter(|provider| process.first(&provider.key_env).is_some());
+    let around = place::Around { env: &process, read: read_file, azure_refresh: false };
+    let usable = catalogue.providers().filter(|provider| match provider.is_plain() {
+        true => process.first(&provider.key_env).is_some(),
+        false => place::from_env(provider, &around).is_some(),
+    });
     let mut text = "model_list:\n".to_owned();
     for provider in usable {
         let name = format!("'{}/*'", provider.name.replace('\'', "''"));
@@ -158,7 +169,7 @@ pub fn from_env(
         file: "environment",
         text: &text,
         env,
-        read: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        read: read_file,
         catalogue,
         health,
         strictness: Strictness::Strict,
@@ -188,11 +199,18 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
         litellm: Section::of(root, "litellm_settings", report),
         tollgate: Section::of(root, "tollgate", report),
     };
-    let catalogue = general::catalogue(&settings.tollgate, input.catalogue, report);
+    let providers_file = settings.tollgate.text("providers_file", report);
+    let providers_file = providers_file.map(|name| include::beside(input.file, &name));
+    let catalogue =
+        general::catalogue(&settings.tollgate, providers_file.as_deref(), input, report);
     let (timeouts, idle_is_set) = settings.timeouts(report);
+    let azure_refresh = settings.litellm.boolean("enable_azure_ad_token_refresh", report);
+    let around =
+        || place::Around { env, read: input.read, azure_refresh: azure_refresh.unwrap_or(false) };
     let world = World {
         catalogue: &catalogue,
         env,
+        around: around(),
         health: input.health,
         defaults: Defaults {
             timeouts,
@@ -208,10 +226,15 @@ fn resolve(root: &Node, env: &Environment<'_>, input: &Input<'_>, report: &mut R
         },
     };
     let mut models: Models = model::read(root, &world, report);
-    let general = general::read(&general, &settings, env, report);
-    let concrete = wildcard::concrete(&catalogue, env);
+    let mut general = general::read(&general, &settings, env, report);
+    general.providers_file = providers_file.map(Into::into);
+    let catalogue = Arc::new(catalogue);
+    let places = wildcard::places(&catalogue, &around());
+    let mut reachable: Vec<Arc<str>> = places.keys().cloned().collect();
+    reachable.sort();
+    let concrete = wildcard::concrete(&catalogue, places);
     let rules = settings.rules(&mut models, &timeouts, concrete, report);
-    Config { table: Table::new(rules), general, models: models.entries, catalogue }
+    Config { table: Table::new(rules), general, models: models.entries, catalogue, reachable }
 }
 
 /// Verdicts of the sections. What only holds an anchor, or begins with `x-`, is the file's own

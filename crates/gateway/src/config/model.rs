@@ -5,13 +5,18 @@ use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tollgate_router::{HealthMap, Member, Timeouts};
-use tollgate_wire::{Dialect, Provider, Target, catalogue::Catalogue, provider::Patch};
+use tollgate_wire::{
+    Dialect, Login, Provider, Secret, Target, catalogue::Catalogue, exchange::policy::is_path,
+    provider::Patch,
+};
 
 use super::{
     ModelEntry,
     environment::Environment,
     keys::{self, Place, Status},
-    mask, near, price,
+    mask, near,
+    place::{self, Around},
+    price,
     problem::{Mark, Report, Spot},
     provider::{self, ANY},
     section::{NOTHING, Section, json},
@@ -35,6 +40,8 @@ pub(super) struct Defaults<'a> {
 pub(super) struct World<'a> {
     pub catalogue: &'a Catalogue,
     pub env: &'a Environment<'a>,
+    /// For providers with templates or logins.
+    pub around: Around<'a>,
     pub health: &'a HealthMap,
     pub defaults: Defaults<'a>,
 }
@@ -222,8 +229,8 @@ fn made(
     world: &World<'_>,
     report: &mut Report,
 ) -> Option<Made> {
-    let headers = headers(params, report);
-    let defaults = defaults(params, report);
+    let mut headers = headers(params, report);
+    let mut defaults = defaults(params, report);
     let drop_params = params.boolean("drop_params", report).unwrap_or(world.defaults.drop_params);
     let Some(meant) = provider::meant(params, world.catalogue, world.env, report) else {
         // Prices are read all the same, for their problems.
@@ -231,13 +238,19 @@ fn made(
         return None;
     };
     let provider = patched(meant.provider, params, report);
-    let base = match &*provider.name {
-        ANY => Some(String::new()),
-        _ => provider::base(&provider, params, world.env, report),
-    };
-    let credential = provider::credential(&provider, params, world.env, report);
+    // A variable of the provider's templates is no field of the request.
+    let is_var = |name: &String| provider.vars.values().any(|var| var.param.contains(name));
+    defaults.retain(|(name, _)| !is_var(name));
     let card = price::card(&provider.name, &meant.model, params, info, world.catalogue, report);
-    let (base, main) = (base?, provider::main_dialect(&provider));
+    let known_as = info.text("base_model", report).or_else(|| params.text("base_model", report));
+    let placed = if provider.is_plain() {
+        plain(provider, meant.model, params, world, report)
+    } else {
+        placed(&provider, &meant.model, known_as.as_deref(), params, world, report)
+    };
+    let Placed { provider, model, base, credential, login, own_headers } = placed?;
+    headers.splice(0..0, own_headers);
+    let main = provider::main_dialect(&provider);
     let target = |dialect: Dialect, prefix: &str| {
         let mut headers = headers.clone();
         if let Some(organization) = &organization(params)
@@ -248,10 +261,11 @@ fn made(
         Target {
             id: "".into(),
             provider: provider.clone(),
-            model: meant.model.as_str().into(),
+            model: model.as_str().into(),
             dialect,
             base: format!("{base}{prefix}").into(),
             credential: credential.clone(),
+            login: login.clone(),
             card: card.clone(),
             defaults: defaults.clone(),
             headers,
@@ -263,6 +277,54 @@ fn made(
     Some(Made {
         main: target(main, prefix),
         also: also.map(|(dialect, prefix)| target(*dialect, prefix)).collect(),
+    })
+}
+
+/// Where an entry's model is, and what we are known by there.
+struct Placed {
+    provider: Arc<Provider>,
+    model: String,
+    base: String,
+    credential: Option<Secret>,
+    login: Option<Arc<Login>>,
+    own_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A provider whose table says all.
+fn plain(
+    provider: Arc<Provider>,
+    model: String,
+    params: &Section<'_>,
+    world: &World<'_>,
+    report: &mut Report,
+) -> Option<Placed> {
+    let base = match &*provider.name {
+        ANY => Some(String::new()),
+        _ => provider::base(&provider, params, world.env, report),
+    };
+    let credential = provider::credential(&provider, params, world.env, report);
+    let (base, login, own_headers) = (base?, None, Vec::new());
+    Some(Placed { provider, model, base, credential, login, own_headers })
+}
+
+/// A provider with templates or logins.
+fn placed(
+    provider: &Arc<Provider>,
+    model: &str,
+    known_as: Option<&str>,
+    params: &Section<'_>,
+    world: &World<'_>,
+    report: &mut Report,
+) -> Option<Placed> {
+    let site = place::site(provider, params, &world.around, report)?;
+    let settled = place::settle(&site, model, known_as, params, report)?;
+    Some(Placed {
+        provider: Arc::new(settled.provider),
+        model: settled.model,
+        base: settled.base,
+        credential: site.known.credential,
+        login: settled.login,
+        own_headers: site.known.headers,
     })
 }
 
@@ -353,18 +415,28 @@ fn is_mode(entry: &Entry) -> bool {
         }
 }
 
-/// The provider with `additional_drop_params` as further patches.
+/// The provider with `additional_drop_params` and `allowed_openai_params` as further patches.
 fn patched(provider: Arc<Provider>, params: &Section<'_>, report: &mut Report) -> Arc<Provider> {
-    let Some(drops) = params.texts("additional_drop_params", report) else { return provider };
+    let drops = params.texts("additional_drop_params", report).unwrap_or_default();
+    let allowed = params.texts("allowed_openai_params", report).unwrap_or_default();
+    if drops.is_empty() && allowed.is_empty() {
+        return provider;
+    }
     let mut provider = Provider::clone(&provider);
     for (name, at) in drops {
-        if name.contains(['.', '[']) {
-            let path = params.path_of("additional_drop_params");
-            report.unsupported(at, &path, "only whole parameters can be dropped yet, not paths");
+        let path = params.path_of("additional_drop_params");
+        if !is_path(&name) {
+            let message = format!("`{}` is no parameter", keys::shown(&name));
+            let help = "write one such as `seed` or `tools[*].function.strict`";
+            report.error_help(at, &path, message, help);
+        } else if ["model", "messages", "input", "stream"].contains(&&*name) {
+            let message = format!("`{name}` cannot be dropped: a request is nothing without it");
+            report.error(at, &path, message);
         } else {
             provider.patch.push(Patch::Drop(name));
         }
     }
+    provider.patch.extend(allowed.into_iter().map(|(name, _)| Patch::Allow(name)));
     Arc::new(provider)
 }
 

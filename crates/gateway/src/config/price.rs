@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_wire::{Card, Operation, Rates, catalogue::Catalogue};
+use tollgate_wire::{Card, Mode, Rates, card::RareRates, catalogue::Catalogue};
 
 use super::{problem::Report, section::Section};
 
@@ -32,7 +32,7 @@ pub(super) fn card(
     provider.clone_into(&mut card.provider);
     model.clone_into(&mut card.name);
     limits(&mut card, info, report);
-    card.rates = rates(card.rates, params, info, report);
+    card.rates = rates(card.rates.take(), params, info, report);
     let changed = card.rates != before.rates
         || (card.max_input, card.max_output, card.mode)
             != (before.max_input, before.max_output, before.mode);
@@ -47,9 +47,9 @@ pub(super) fn card(
 fn named(name: &str, provider: &str, catalogue: &Catalogue) -> Option<Arc<Card>> {
     let split = name.split_once('/').and_then(|(p, m)| catalogue.card(p, m));
     split.or_else(|| catalogue.card(provider, name)).or_else(|| {
-        let mut cards = catalogue.cards().filter(|card| card.name == name);
-        let first = cards.next()?;
-        cards.next().is_none().then(|| first.clone())
+        let cards = catalogue.cards_named(name);
+        let first = cards.first()?;
+        (first.bare || cards.len() == 1).then(|| first.clone())
     })
 }
 
@@ -61,11 +61,8 @@ fn limits(card: &mut Card, info: &Section<'_>, report: &mut Report) {
     if let Some(most) = info.whole("max_input_tokens", 1, report) {
         card.max_input = Some(most);
     }
-    match info.text("mode", report).as_deref() {
-        Some("embedding") => card.mode = Some(Operation::Embeddings),
-        Some("chat") => card.mode = Some(Operation::Chat),
-        // Others are judged by the table.
-        Some(_) | None => {}
+    if let Some(mode) = info.text("mode", report).as_deref().and_then(Mode::of_litellm) {
+        card.mode = Some(mode);
     }
 }
 
@@ -118,6 +115,11 @@ fn rates(
     if output.is_some() {
         base = Rates { reasoning: None, output_audio: None, ..base };
     }
+    // So do its rates for long prompts, for service tiers, for certain hours and places.
+    let rare = base.rare.take().map(|rare| match input.or(output) {
+        Some(_) => Box::new(RareRates { search: rare.search, ..RareRates::default() }),
+        None => rare,
+    });
     let [cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio] = parts;
     Some(Rates {
         input: input.unwrap_or(base.input),
@@ -129,5 +131,6 @@ fn rates(
         input_audio: input_audio.or(base.input_audio),
         output_audio: output_audio.or(base.output_audio),
         request: base.request,
+        rare,
     })
 }

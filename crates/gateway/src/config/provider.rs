@@ -13,7 +13,7 @@ use super::{
 
 /// The provider's name of an entry that stands for every provider (`model: "*"`). No provider of
 /// the catalogue has it.
-pub(super) const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 /// What a model string means.
 pub(super) struct Meant {
@@ -49,7 +49,7 @@ pub(super) fn meant(
     }
     let path = section.path_of("model");
     if let Some((name, rest)) = model.split_once('/')
-        && (catalogue.provider(name).is_some() || by_card(&model, catalogue).is_empty())
+        && (catalogue.provider(name).is_some() || by_card(&model, catalogue).found.is_empty())
     {
         if rest.is_empty() {
             report.error(at, &path, format!("`{}` names no model", keys::shown(&model)));
@@ -103,12 +103,12 @@ fn bare(
     }
     let at = section.spot("model");
     let path = section.path_of("model");
-    let found = by_card(model, catalogue);
+    let Named { found, home } = by_card(model, catalogue);
     // Of several that have the model, the one that we can call.
     let usable = |provider: &&Arc<Provider>| env.first(&provider.key_env).is_some();
     let chosen = match found.as_slice() {
         [one] => Some(one),
-        many => many.iter().find(|provider| usable(provider)),
+        many => many.iter().find(|provider| usable(provider)).or(home.as_ref()),
     };
     if let Some(provider) = chosen {
         return Some(provider.clone());
@@ -122,17 +122,24 @@ fn bare(
     None
 }
 
-fn by_card(model: &str, catalogue: &Catalogue) -> Vec<Arc<Provider>> {
-    catalogue
-        .providers()
-        .filter(|provider| catalogue.card(&provider.name, model).is_some())
-        .cloned()
-        .collect()
+/// Who has a model of some name.
+struct Named {
+    /// All of them, first the one that the name alone means.
+    found: Vec<Arc<Provider>>,
+    /// That one, if there is one.
+    home: Option<Arc<Provider>>,
+}
+
+fn by_card(model: &str, catalogue: &Catalogue) -> Named {
+    let cards = catalogue.cards_named(model);
+    let provider = |name: &str| catalogue.provider(name).cloned();
+    let home = cards.first().filter(|card| card.bare).and_then(|card| provider(&card.provider));
+    let found = cards.iter().filter_map(|card| provider(&card.provider)).collect();
+    Named { found, home }
 }
 
 fn by_url<'a>(base: &str, catalogue: &'a Catalogue) -> Option<&'a Arc<Provider>> {
-    let base = base.trim_end_matches('/');
-    catalogue.providers().find(|provider| !provider.url.is_empty() && provider.url == base)
+    catalogue.providers().find(|provider| provider.is_at(base))
 }
 
 /// The provider of an entry that stands for every provider: replaced by a real one when a request
@@ -148,6 +155,7 @@ pub(super) fn any_provider() -> Provider {
         ops: Vec::new(),
         headers: std::collections::BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     }
 }
 
@@ -167,31 +175,51 @@ pub(super) fn base(
     env: &Environment<'_>,
     report: &mut Report,
 ) -> Option<String> {
-    let key = if section.node("base_url").is_some() { "base_url" } else { "api_base" };
-    let given = base_text(section, report);
+    match given(provider, section, env, report)? {
+        Some(base) => trimmed(&base, provider).into(),
+        None => trimmed(&provider.url, provider).into(),
+    }
+}
+
+/// The base URL that `api_base` or the provider's variable gives, checked but whole; `Some(None)`
+/// where nobody gives one and the provider has its own. `None` after an error.
+pub(super) fn given(
+    provider: &Provider,
+    section: &Section<'_>,
+    env: &Environment<'_>,
+    report: &mut Report,
+) -> Option<Option<String>> {
+    let mut key = if section.node("base_url").is_some() { "base_url" } else { "api_base" };
+    let mut given = base_text(section, report);
+    for name in &provider.url_param {
+        if given.is_none() && section.node(name).is_some() {
+            key = name;
+            given = section.text(name, report);
+        }
+    }
     if given.is_none() && section.node(key).is_some() {
         return None;
     }
+    let at = section.spot(key);
+    let path = section.path_of(key);
     let (text, source) = match (given, env.first(&provider.url_env)) {
         (Some(text), _) => (text, format!("`{key}`")),
         (None, Some((name, text))) => (text, format!("environment variable `{name}`")),
-        (None, None) => (provider.url.clone(), "the provider's URL".to_owned()),
+        (None, None) if provider.url.is_empty() => {
+            let names = provider.url_env.join("` or `");
+            let message = format!("`{}` needs an `api_base`", provider.name);
+            let help = match names.as_str() {
+                "" => "where the API is, such as `http://host:8000/v1`".to_owned(),
+                names => format!("or set the environment variable `{names}`"),
+            };
+            report.error_help(at, &path, message, help);
+            return None;
+        }
+        (None, None) => return Some(None),
     };
-    let at = section.spot(key);
-    let path = section.path_of(key);
-    if text.is_empty() {
-        let names = provider.url_env.join("` or `");
-        let message = format!("`{}` needs an `api_base`", provider.name);
-        let help = match names.as_str() {
-            "" => "where the API is, such as `http://host:8000/v1`".to_owned(),
-            names => format!("or set the environment variable `{names}`"),
-        };
-        report.error_help(at, &path, message, help);
-        return None;
-    }
-    match checked(&text, provider) {
-        Ok(base) => Some(base),
-        Err(why) => {
+    match flaw(&text) {
+        None => Some(Some(text)),
+        Some(why) => {
             report.error(at, &path, format!("{source}: {why}"));
             None
         }
@@ -200,41 +228,69 @@ pub(super) fn base(
 
 /// A base URL without its slashes and without an endpoint's path, which LiteLLM tolerates.
 pub(super) fn checked(text: &str, provider: &Provider) -> Result<String, &'static str> {
-    let uri: http::Uri = text.parse().map_err(|_| "expected a URL such as `https://host/v1`")?;
+    match flaw(text) {
+        Some(why) => Err(why),
+        None => Ok(trimmed(text, provider)),
+    }
+}
+
+/// Why a text is no base URL.
+fn flaw(text: &str) -> Option<&'static str> {
+    let Ok(uri) = text.parse::<http::Uri>() else {
+        return Some("expected a URL such as `https://host/v1`");
+    };
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err("expected a URL that begins with `https://` or `http://`");
+        return Some("expected a URL that begins with `https://` or `http://`");
     }
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     if uri.host().is_none_or(str::is_empty) {
-        return Err("expected a URL with a host");
+        return Some("expected a URL with a host");
     }
     if authority.contains('@') {
-        return Err("a URL cannot carry a credential: use `api_key`");
+        return Some("a URL cannot carry a credential: use `api_key`");
     }
-    if uri.query().is_some() {
-        return Err("a base URL has no query");
-    }
+    uri.query().map(|_| "a base URL has no query: write an `api-version` as `api_version`")
+}
+
+fn trimmed(text: &str, provider: &Provider) -> String {
     let base = text.trim_end_matches('/');
-    Ok(match main_dialect(provider) {
-        Dialect::Openai => ["/chat/completions", "/embeddings"]
-            .iter()
-            .find_map(|end| base.strip_suffix(end))
-            .unwrap_or(base)
-            .to_owned(),
+    match main_dialect(provider) {
         // LiteLLM appends `/v1/messages` to what does not end so.
         Dialect::Anthropic => {
             let base = base.strip_suffix("/messages").unwrap_or(base);
             if base.ends_with("/v1") { base.to_owned() } else { format!("{base}/v1") }
         }
-    })
+        Dialect::Cohere => {
+            let base = without(base, &["/chat", "/embed"]);
+            if base.ends_with("/v2") { base.to_owned() } else { format!("{base}/v2") }
+        }
+        // Google's base with or without its version; LiteLLM's variable has it without.
+        Dialect::Gemini => {
+            let base = base.strip_suffix("/models").unwrap_or(base);
+            let bare = base.parse::<http::Uri>().is_ok_and(|uri| uri.path() == "/");
+            if bare { format!("{base}/v1beta") } else { base.to_owned() }
+        }
+        Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
+        _ => without(base, &["/chat/completions", "/completions", "/responses", "/embeddings"])
+            .to_owned(),
+    }
+}
+
+fn without<'a>(base: &'a str, ends: &[&str]) -> &'a str {
+    ends.iter().find_map(|end| base.strip_suffix(end)).unwrap_or(base)
 }
 
 /// The dialect that a provider's targets are called in for clients of no dialect of its own.
-pub(super) fn main_dialect(provider: &Provider) -> Dialect {
+pub(crate) fn main_dialect(provider: &Provider) -> Dialect {
     if provider.speaks.contains_key(&Dialect::Openai) {
         return Dialect::Openai;
     }
     provider.speaks.keys().next().copied().unwrap_or(Dialect::Openai)
+}
+
+/// Whether a provider wants a key: one on this very machine (Ollama) may be asked without.
+pub(super) fn needs_key(provider: &Provider) -> bool {
+    !provider.key_env.is_empty() && !provider.url.starts_with("http://localhost:")
 }
 
 /// The key: `api_key`, else the provider's variables. An error where there is none and the provider
@@ -261,7 +317,7 @@ pub(super) fn credential(
         return Some(Secret::new(key.trim()));
     }
     // A place of the operator's own (`api_base`) may need no key.
-    if !provider.key_env.is_empty() && base_text(section, report).is_none() {
+    if needs_key(provider) && base_text(section, report).is_none() {
         let names = provider.key_env.join("` or `");
         let message = format!("`{}` needs a key", provider.name);
         let help = format!("set `api_key`, or the environment variable `{names}`");

@@ -103,8 +103,11 @@ impl Bench {
         headers.insert("authorization", HeaderValue::from_str(key).unwrap());
         let id = now.request_id();
         let operation = Operation::Chat;
-        let out =
-            answer(&self.core, Incoming { id, operation, surface, headers, body, ip: None }, now);
+        let out = answer(
+            &self.core,
+            Incoming { id, operation, surface, named: None, headers, body, ip: None },
+            now,
+        );
         let out = out.await;
         let status = out.status().as_u16();
         let Ok(body) = out.into_body().collect().await;

@@ -1,8 +1,18 @@
+mod rare;
+
 use proptest::prelude::*;
 use tollgate_wire::{Rates, Usage};
 
-use super::{Cost, cost, estimate};
+use super::{Cost, Tiers};
 use crate::{MoneyError, Nano};
+
+fn cost(usage: &Usage, rates: &Rates) -> Result<Cost, MoneyError> {
+    super::cost(usage, rates, None)
+}
+
+fn estimate(input_tokens: u64, max_output: u64, rates: &Rates) -> Result<Nano, MoneyError> {
+    super::estimate(input_tokens, max_output, rates, Tiers::Usual)
+}
 
 /// 3 USD for a million prompt tokens, 15 for a million of the answer, and so on.
 const RATES: Rates = Rates {
@@ -15,6 +25,7 @@ const RATES: Rates = Rates {
     input_audio: Some(40_000_000_000),
     output_audio: Some(80_000_000_000),
     request: 0,
+    rare: None,
 };
 
 #[test]
@@ -28,7 +39,7 @@ fn each_token_is_counted_once() {
         output: 100,
         reasoning: 60,
         output_audio: 10,
-        estimated: false,
+        ..Usage::default()
     };
     let expected = Cost {
         total: Nano(
@@ -41,6 +52,7 @@ fn each_token_is_counted_once() {
         cache_read: Nano(150_000),
         cache_write: Nano(750_000 + 600_000),
         reasoning: Nano(1_200_000),
+        search: Nano::ZERO,
         request: Nano::ZERO,
     };
     assert_eq!(cost(&usage, &RATES), Ok(expected));
@@ -60,6 +72,7 @@ fn missing_rates_fall_back_to_their_side() {
         reasoning: 2,
         output_audio: 1,
         estimated: true,
+        ..Usage::default()
     };
     assert_eq!(cost(&usage, &plain).map(|cost| cost.total), Ok(Nano(10 + 10 + 7)));
     let with_write = Rates { cache_write: Some(4_000_000), ..plain };
@@ -103,7 +116,7 @@ fn an_estimate_is_rounded_up_and_takes_the_dearer_answer() {
     let rates = Rates { input: 1, output: 1_000_000, ..Rates::default() };
     assert_eq!(estimate(1, 0, &rates), Ok(Nano(1)));
     assert_eq!(estimate(0, 3, &rates), Ok(Nano(3)));
-    assert_eq!(estimate(0, 3, &Rates { reasoning: Some(2_000_000), ..rates }), Ok(Nano(6)));
+    assert_eq!(estimate(0, 3, &Rates { reasoning: Some(2_000_000), ..rates.clone() }), Ok(Nano(6)));
     assert_eq!(estimate(0, 3, &Rates { reasoning: Some(0), ..rates }), Ok(Nano(3)));
     assert_eq!(estimate(u64::MAX, u64::MAX, &RATES), Err(MoneyError::Overflow));
 }
@@ -122,7 +135,7 @@ prop_compose! {
     ) -> Rates {
         let [input, output, request] = rates;
         let [cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio] = parts;
-        Rates { input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, request }
+        Rates { input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, request, rare: None }
     }
 }
 
@@ -134,7 +147,7 @@ prop_compose! {
     ) -> Rates {
         let [input, output] = rates;
         let [cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio] = parts;
-        Rates { input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, request: 0 }
+        Rates { input, output, cache_read, cache_write, cache_write_1h, reasoning, input_audio, output_audio, request: 0, rare: None }
     }
 }
 
@@ -162,7 +175,7 @@ fn usage(
         output,
         reasoning,
         output_audio,
-        estimated: false,
+        ..Usage::default()
     }
 }
 
@@ -185,7 +198,7 @@ proptest! {
         rates in any_rates(),
     ) {
         let [input, cache_read, cache_write, cache_write_1h, input_audio, output, reasoning, output_audio] = counts;
-        let usage = Usage { input, cache_read, cache_write, cache_write_1h, input_audio, output, reasoning, output_audio, estimated: false };
+        let usage = Usage { input, cache_read, cache_write, cache_write_1h, input_audio, output, reasoning, output_audio, ..Usage::default() };
         if let Ok(cost) = cost(&usage, &rates) {
             for part in [cost.total, cost.input, cost.output, cost.cache_read, cost.cache_write, cost.reasoning, cost.request] {
                 prop_assert!(Nano::ZERO <= part && part <= cost.total);

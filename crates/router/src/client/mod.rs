@@ -22,6 +22,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use tokio::time::Instant;
 use tollgate_wire::{Call, Fault, FaultKind};
 
+use crate::sign::Tokens;
+
 use self::{
     origin::{Conn, Origin},
     pieces::Pieces,
@@ -43,6 +45,7 @@ const MAX_ORIGINS: usize = 4_096;
 #[derive(Debug)]
 pub struct Client {
     tls: Tls,
+    tokens: Arc<Tokens>,
     /// By base URL: several bases may share an origin.
     by_base: RwLock<HashMap<Arc<str>, Arc<Origin>, foldhash::fast::RandomState>>,
 }
@@ -50,7 +53,17 @@ pub struct Client {
 impl Client {
     /// A client without connections.
     pub fn new(tls: &Tls) -> Self {
-        Client { tls: tls.clone(), by_base: RwLock::default() }
+        Client { tls: tls.clone(), tokens: Arc::default(), by_base: RwLock::default() }
+    }
+
+    /// The same, with tokens that other clients keep, too.
+    pub fn with_tokens(self, tokens: Arc<Tokens>) -> Self {
+        Client { tokens, ..self }
+    }
+
+    /// The tokens that are kept.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Closes connections that have been idle for a minute. A timer calls it now and then; without
@@ -82,8 +95,21 @@ impl Client {
         connect: Duration,
         now: Instant,
     ) -> Result<UpstreamResponse, Fault> {
+        let method = if call.body.is_empty() { Method::GET } else { Method::POST };
+        self.send_as(method, base, call, connect, now).await
+    }
+
+    /// The same by another method.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        base: &Arc<str>,
+        call: Call,
+        connect: Duration,
+        now: Instant,
+    ) -> Result<UpstreamResponse, Fault> {
         let origin = self.origin(base)?;
-        let mut request = request(&origin, call)?;
+        let mut request = request(method, &origin, call)?;
         loop {
             let (mut conn, fresh) = match origin.take(now) {
                 Some(conn) => (conn, false),
@@ -112,8 +138,7 @@ impl Client {
         {
             return Ok(origin.clone());
         }
-        let new = Origin::parse(base)
-            .map_err(|why| Fault::new(FaultKind::Unreachable, format!("the base URL {why}")))?;
+        let new = parsed(base)?;
         let mut by_base = self.by_base.write().unwrap_or_else(PoisonError::into_inner);
         if by_base.len() >= MAX_ORIGINS {
             by_base.clear();
@@ -125,8 +150,18 @@ impl Client {
     }
 }
 
+fn parsed(base: &str) -> Result<Origin, Fault> {
+    Origin::parse(base)
+        .map_err(|why| Fault::new(FaultKind::Unreachable, format!("the base URL {why}")))
+}
+
+/// What the header `host` of a call below `base` says.
+pub(crate) fn host_of(base: &str) -> Result<HeaderValue, Fault> {
+    parsed(base).map(|origin| origin.host_header)
+}
+
 /// The request as HTTP/1.1 wants it: path only, `host` among the headers.
-fn request(origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
+fn request(method: Method, origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
     let uri = Uri::try_from(call.path)
         .map_err(|_| Fault::new(FaultKind::Unreachable, "the path is not one of a URL"))?;
     let mut headers = HeaderMap::with_capacity(call.headers.len() + 4);
@@ -143,7 +178,6 @@ fn request(origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
             headers.append(name, value);
         }
     }
-    let method = if call.body.is_empty() { Method::GET } else { Method::POST };
     let mut request = Request::new(Pieces::new(call.body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;

@@ -16,4 +16,5 @@ mod rig;
 mod statuses;
 mod streams;
 mod tls;
+mod tokens;
 mod unreachable;

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use tollgate_router::{
     Answer, Ask, Client, Failed, Health, Live, Member, Policy, Prefs, Rules, Table, Timeouts, Tls,
-    UpstreamBody, first_answer, plan,
+    Tokens, UpstreamBody, first_answer, plan,
 };
 use tollgate_wire::{
-    Auth, Dialect, Operation, Provider, Secret, Target, exchange::Payload, peek::peek,
+    Auth, Dialect, Login, Operation, Provider, Secret, Target, exchange::Payload, peek::peek,
 };
 
 /// The credential of every target.
@@ -40,6 +40,7 @@ pub(crate) fn member(id: &str, base: &str) -> Member {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     let target = Target {
         id: id.into(),
@@ -48,6 +49,7 @@ pub(crate) fn member(id: &str, base: &str) -> Member {
         dialect: Dialect::Openai,
         base: base.into(),
         credential: Some(Secret::new(KEY)),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),
@@ -96,6 +98,35 @@ impl Rig {
         self.rules(|rules| rules.policy.num_retries = num_retries)
     }
 
+    /// Signs in so, instead of with a key, by the real time.
+    pub(crate) fn login(mut self, login: Login) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        self.now_ms = u64::try_from(now.as_millis()).unwrap();
+        let login = Arc::new(login);
+        self.each(|member| {
+            let target = Target::clone(&member.target);
+            let login = Some(login.clone());
+            member.target = Arc::new(Target { credential: None, login, ..target });
+        })
+    }
+
+    /// This member has a key after all.
+    pub(crate) fn key_for(self, id: &str) -> Self {
+        self.each(|member| {
+            if &*member.target.id == id {
+                let target = Target::clone(&member.target);
+                let credential = Some(Secret::new(KEY));
+                member.target = Arc::new(Target { credential, login: None, ..target });
+            }
+        })
+    }
+
+    /// Keeps tokens here.
+    pub(crate) fn tokens(mut self, tokens: &Arc<Tokens>) -> Self {
+        self.client = Client::new(&Tls::new(Vec::new()).unwrap()).with_tokens(tokens.clone());
+        self
+    }
+
     pub(crate) fn streaming(mut self) -> Self {
         self.stream = true;
         self
@@ -108,6 +139,12 @@ impl Rig {
 
     pub(crate) async fn ask(&mut self) -> Result<Live, Box<Failed>> {
         self.table();
+        self.now_ms += 500;
+        self.ask_at_once().await
+    }
+
+    /// Asks, beside others that ask. The table must be there.
+    pub(crate) async fn ask_at_once(&self) -> Result<Live, Box<Failed>> {
         let table = self.table.as_ref().unwrap();
         let body = format!(
             r#"{{"model":"g","messages":[{{"role":"user","content":"hi"}}],"stream":{}}}"#,
@@ -118,7 +155,6 @@ impl Rig {
         let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
         let found = table.group("g").unwrap();
         let prefs = Prefs::of(Dialect::Openai, &payload.peek);
-        self.now_ms += 500;
         let plan = plan(table, &found.group, prefs, self.now_ms, 1);
         let ask = Ask {
             client: &self.client,

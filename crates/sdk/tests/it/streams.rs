@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tollgate::{Error, user};
 use tollgate_testkit::{Reply, ScriptedUpstream};
+use tollgate_wire::Tier;
 
 use crate::client;
 
@@ -70,7 +71,9 @@ async fn usage_is_in_the_stream_if_it_was_asked_for() {
     while let Some(chunk) = stream.next().await {
         seen = chunk.unwrap().usage.or(seen);
     }
-    assert_eq!(seen.unwrap().counts(), *stream.usage());
+    // The tier stands beside the usage, in each chunk.
+    let counts = tollgate_wire::Usage { tier: Some(Tier::Standard), ..seen.unwrap().counts() };
+    assert_eq!(counts, *stream.usage());
 }
 
 #[tokio::test]

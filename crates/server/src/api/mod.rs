@@ -4,6 +4,7 @@
 
 mod docs;
 mod health;
+mod inspect;
 mod keys;
 mod models;
 mod openapi;
@@ -28,6 +29,8 @@ use tollgate_gateway::{
 
 /// Largest body of an administration request.
 const BODY_BYTES: usize = 1024 * 1024;
+/// Largest body of a request that holds a conversation.
+const LARGE_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The cold routes.
 pub(crate) fn router(gw: Arc<Gateway>) -> Router {
@@ -48,8 +51,17 @@ pub(crate) fn router(gw: Arc<Gateway>) -> Router {
         .route("/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/models/{*id}", get(models::one))
+        .route("/v1beta/models", get(models::google))
+        .route("/v1beta/models/{*id}", get(models::google_one))
+        .route("/gemini/v1beta/models", get(models::google))
+        .route("/gemini/v1beta/models/{*id}", get(models::google_one))
         .route("/model/info", get(models::info))
         .route("/v1/model/info", get(models::info))
+        .route("/model_group/info", get(models::groups))
+        .route("/utils/token_counter", post(inspect::token_counter).layer(large()))
+        .route("/utils/transform_request", post(inspect::transform_request).layer(large()))
+        .route("/utils/supported_openai_params", get(inspect::supported_openai_params))
+        .route("/utils/model_info", get(inspect::model_info))
         .route("/health", get(health::targets))
         .route("/health/liveliness", get(health::liveness))
         .route("/health/liveness", get(health::liveness))
@@ -65,6 +77,16 @@ pub(crate) fn router(gw: Arc<Gateway>) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES))
         .layer(axum::middleware::map_response(no_store))
         .with_state(gw)
+}
+
+/// Bodies that hold a whole conversation.
+fn large() -> axum::extract::DefaultBodyLimit {
+    axum::extract::DefaultBodyLimit::max(LARGE_BODY_BYTES)
+}
+
+/// A query parameter that is on or off, in the words that LiteLLM takes.
+fn flag(text: &str) -> bool {
+    ["true", "1", "yes", "on", "t", "y"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// What an administration handler gives: JSON, or a refusal in OpenAI's envelope.

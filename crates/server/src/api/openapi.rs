@@ -79,6 +79,20 @@ const LIST: &[(&str, &str)] = &[
     ("return_full_object", "true gives whole objects instead of hashes"),
 ];
 
+const DETAILS: (&str, &str) =
+    ("details", "true adds OpenRouter's fields: pricing, context_length, supported_parameters, …");
+
+const MODELS: &[(&str, &str)] = &[
+    DETAILS,
+    ("return_wildcard_routes", "true lists wildcards such as openai/* too"),
+    ("include_metadata", "true adds metadata.fallbacks"),
+    ("fallback_type", "general, context_window or content_policy"),
+    ("search", "only names that have this in them"),
+    ("limit", "at most 1,000 rows; 20 in Anthropic's form if not said"),
+    ("after_id", "only what comes after this model"),
+    ("before_id", "only what comes before this model"),
+];
+
 const OPERATIONS: &[Operation] = &[
     op(
         "post",
@@ -90,16 +104,112 @@ const OPERATIONS: &[Operation] = &[
     .body("Chat"),
     op("post", "/v1/messages", "chat", "Chat in Anthropic's spelling, streamed or not", Auth::Key)
         .body("Messages"),
+    op(
+        "post",
+        "/v1/messages/count_tokens",
+        "chat",
+        "How many tokens messages in Anthropic's spelling are; free",
+        Auth::Key,
+    )
+    .body("Count"),
+    op("post", "/v2/chat", "chat", "Chat in Cohere's spelling, streamed or not", Auth::Key)
+        .body("CohereChat"),
+    op("post", "/v1/responses", "chat", "OpenAI's responses, streamed or not", Auth::Key)
+        .body("Responses"),
+    op("get", "/v1/responses/{id}", "chat", "An answer that its provider keeps", Auth::Key),
+    op("delete", "/v1/responses/{id}", "chat", "The same, deleted", Auth::Key),
+    op("get", "/v1/responses/{id}/input_items", "chat", "What it was asked with", Auth::Key),
+    op("post", "/v1/completions", "chat", "A prompt completed, streamed or not", Auth::Key)
+        .body("Completions"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),
-    op("get", "/v1/models", "models", "The models that the key may use", Auth::Key),
-    op("get", "/v1/models/{id}", "models", "One model", Auth::Key),
+    op("post", "/v2/embed", "embeddings", "The same in Cohere's spelling", Auth::Key)
+        .body("CohereEmbed"),
+    op(
+        "post",
+        "/v1beta/models/{id}:generateContent",
+        "chat",
+        "Chat in Google's spelling; the model is in the path",
+        Auth::Key,
+    )
+    .body("Generate"),
+    op(
+        "post",
+        "/v1beta/models/{id}:streamGenerateContent",
+        "chat",
+        "The same, streamed: as events with `alt=sse`, else as a JSON list",
+        Auth::Key,
+    )
+    .query(&[("alt", "sse for events")])
+    .body("Generate"),
+    op(
+        "post",
+        "/v1beta/models/{id}:countTokens",
+        "chat",
+        "How many tokens contents in Google's spelling are; free",
+        Auth::Key,
+    )
+    .body("Generate"),
+    op("get", "/v1beta/models", "models", "The same models in Google's spelling", Auth::Key)
+        .query(&[("pageSize", "most models; 50 if not said"), ("pageToken", "from the last page")]),
+    op("get", "/v1beta/models/{id}", "models", "One model in Google's spelling", Auth::Key),
+    op(
+        "get",
+        "/v1/models",
+        "models",
+        "The models that the key may use; Anthropic's form where `anthropic-version` is sent",
+        Auth::Key,
+    )
+    .query(MODELS),
+    op("get", "/v1/models/{id}", "models", "One model", Auth::Key).query(&[DETAILS]),
     op(
         "get",
         "/model/info",
         "models",
-        "Each target with limits and prices, without secrets",
+        "Each entry of model_list with limits and prices, without secrets",
+        Auth::Key,
+    )
+    .query(&[("litellm_model_id", "only this entry")]),
+    op(
+        "get",
+        "/model_group/info",
+        "models",
+        "Each public name with what its targets have in common",
+        Auth::Key,
+    )
+    .query(&[("model_group", "only this name")]),
+    op(
+        "post",
+        "/utils/token_counter",
+        "models",
+        "How many tokens a prompt is; tokenizer_type says who counted",
+        Auth::Key,
+    )
+    .query(&[("call_endpoint", "true asks the provider where it can count")])
+    .body("TokenCounter"),
+    op(
+        "post",
+        "/utils/transform_request",
+        "models",
+        "What would be sent for a request: URL, headers with secrets masked, body",
         Auth::Admin,
-    ),
+    )
+    .body("TransformRequest"),
+    op(
+        "get",
+        "/utils/supported_openai_params",
+        "models",
+        "Which of OpenAI's parameters reach a model",
+        Auth::Key,
+    )
+    .query(&[("model", "a public name, or provider/model")]),
+    op(
+        "get",
+        "/utils/model_info",
+        "models",
+        "Limits, prices and parameters of a model, configured or not",
+        Auth::Key,
+    )
+    .query(&[("model", "a public name, or provider/model")]),
     op("post", "/key/generate", "keys", "Make a key; it is shown this once", Auth::Admin)
         .body("Key"),
     op("post", "/key/update", "keys", "Change the fields that are sent", Auth::Admin)
@@ -259,7 +369,39 @@ fn schemas() -> Value {
             "model": text, "messages": messages, "max_tokens": { "type": "integer" },
             "system": {}, "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
         })),
+        "Generate": open(&["contents"], json!({
+            "contents": { "type": "array", "items": {} }, "systemInstruction": {},
+            "generationConfig": {}, "safetySettings": { "type": "array", "items": {} },
+            "tools": { "type": "array", "items": {} }, "toolConfig": {},
+        })),
+        "Count": open(&["model", "messages"], json!({
+            "model": text, "messages": messages, "system": {},
+            "tools": { "type": "array", "items": {} },
+        })),
+        "TokenCounter": open(&["model"], json!({
+            "model": text, "prompt": text, "messages": messages,
+            "contents": { "type": "array", "items": {} }, "system": {},
+            "tools": { "type": "array", "items": {} },
+        })),
+        "TransformRequest": { "type": "object", "required": ["call_type", "request_body"], "properties": {
+            "call_type": { "type": "string", "description": "completion, embedding, anthropic_messages, responses, text_completion, or a path" },
+            "request_body": { "type": "object" },
+        }},
+        "Responses": open(&["model"], json!({
+            "model": text, "input": {}, "instructions": text, "stream": { "type": "boolean" },
+            "tools": { "type": "array", "items": {} }, "previous_response_id": text,
+        })),
+        "Completions": open(&["model", "prompt"], json!({
+            "model": text, "prompt": {}, "stream": { "type": "boolean" },
+        })),
         "Embeddings": open(&["model", "input"], json!({ "model": text, "input": {} })),
+        "CohereChat": open(&["model", "messages"], json!({
+            "model": text, "messages": messages, "max_tokens": { "type": "integer" },
+            "stream": { "type": "boolean" }, "tools": { "type": "array", "items": {} },
+        })),
+        "CohereEmbed": open(&["model", "texts", "input_type"], json!({
+            "model": text, "texts": texts, "input_type": text,
+        })),
         "Key": { "type": "object", "properties": with_key },
         "KeyUpdate": { "type": "object", "required": ["key"], "properties": named },
         "KeyName": { "type": "object", "required": ["key"], "properties": { "key": text } },
@@ -283,6 +425,8 @@ mod tests {
             "/models",
             "/models/{*id}",
             "/v1/model/info",
+            "/gemini/v1beta/models",
+            "/gemini/v1beta/models/{*id}",
             "/health/liveness",
             "/docs",
             "/docs/docs.js",
@@ -314,7 +458,10 @@ mod tests {
     fn every_described_path_is_served() {
         let source = include_str!("mod.rs");
         for operation in OPERATIONS {
-            let hot = tollgate_gateway::surface(operation.path).is_some();
+            let method = operation.method.to_uppercase().parse().unwrap();
+            let uri = operation.path.replace(['{', '}'], "").parse().unwrap();
+            let kept = tollgate_gateway::stored::wanted(&method, &uri, &http::HeaderMap::new());
+            let hot = tollgate_gateway::surface(operation.path).is_some() || kept.is_some();
             let path = operation.path.replace("{id}", "{*id}");
             let cold = source.contains(&format!(".route(\"{path}\", {}(", operation.method));
             assert!(hot || cold, "{} {} is not served", operation.method, operation.path);

@@ -3,7 +3,10 @@
 
 mod chat;
 mod check;
+mod cost;
 mod keys;
+mod models;
+mod providers;
 
 pub(crate) mod terminal;
 mod usage;
@@ -36,9 +39,15 @@ enum Command {
     Chat(chat::ChatArgs),
     /// What was used and what it cost
     Usage(usage::UsageArgs),
+    /// What usage would cost at list prices: JSON lines in, JSON lines out
+    Cost(cost::CostArgs),
     /// Make and manage keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// List models, show one, read them anew
+    Models(models::ModelsArgs),
+    /// List providers, call one
+    Providers(providers::ProvidersArgs),
     /// Check a configuration
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -120,7 +129,10 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         }
         Command::Chat(args) => chat::chat(args).await,
         Command::Usage(args) => usage::usage(args).await,
+        Command::Cost(args) => cost::run(args),
         Command::Keys(command) => keys::run(command).await,
+        Command::Models(args) => models::run(args).await,
+        Command::Providers(args) => providers::run(args).await,
         Command::Config(command) => check::run(command),
     };
     match done {

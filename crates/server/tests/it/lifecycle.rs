@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use tollgate_testkit::{Reply, get, open};
 
 use crate::gate::{
-    admin, base, binary, chat, hello, hello_streamed, look, models, upstream, with_models,
+    UPSTREAM_KEY, admin, base, binary, chat, hello, hello_streamed, look, models, upstream,
+    with_models,
 };
 
 #[tokio::test]
@@ -33,7 +34,57 @@ async fn f43_a_reload_serves_the_new_file_and_keeps_the_old_on_a_mistake() {
     wait_for(async || served("gpt-4o").await == 200).await;
 }
 
-async fn wait_for(mut holds: impl AsyncFnMut() -> bool) {
+/// A provider is one table: a user's own file adds one while the binary runs.
+#[tokio::test]
+async fn a_provider_is_added_while_it_runs() {
+    let upstream = upstream(&["our-model"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str| {
+        let base = base(&upstream);
+        format!(
+            "[{name}]\nurl = \"{base}\"\nkey_env = [\"INHOUSE_KEY\"]\nspeaks = {{ openai = \"\" }}\n"
+        )
+    };
+    let file = folder.path().join("providers.toml");
+    std::fs::write(&file, table("first")).unwrap();
+    let config = |provider: &str, file: &std::path::Path| {
+        format!(
+            "model_list:\n  - model_name: ours\n    litellm_params:\n      \
+             model: {provider}/our-model\n      api_key: {UPSTREAM_KEY}\n\
+             tollgate:\n  providers_file: {}\n",
+            file.display()
+        )
+    };
+    let gate = binary().config(config("first", &file)).start().await;
+    let served = async || chat(&gate, gate.master_key(), &hello("ours")).await.status.as_u16();
+    assert_eq!(served().await, 200);
+
+    // Another one, which the running binary has never heard of.
+    std::fs::write(&file, table("second")).unwrap();
+    std::fs::write(gate.config_path(), config("second", &file)).unwrap();
+    wait_for(async || {
+        let told = look(&gate, "/model/info").await.text();
+        told.contains("second/our-model")
+    })
+    .await;
+    assert_eq!(served().await, 200);
+
+    // A table that is wrong is named, and changes nothing.
+    std::fs::write(&file, "[second]\nurl = \"\"\n").unwrap();
+    wait_for(async || gate.stderr().contains("providers.toml")).await;
+    assert_eq!(served().await, 200);
+
+    // The same in LiteLLM's schema.
+    let json = folder.path().join("providers.json");
+    let third = serde_json::json!({ "third": {
+        "base_url": base(&upstream), "api_key_env": "INHOUSE_KEY" } });
+    std::fs::write(&json, third.to_string()).unwrap();
+    std::fs::write(gate.config_path(), config("third", &json)).unwrap();
+    wait_for(async || look(&gate, "/model/info").await.text().contains("third/our-model")).await;
+    assert_eq!(served().await, 200);
+}
+
+pub(crate) async fn wait_for(mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < Duration::from_secs(10), "it did not come");
@@ -123,8 +174,16 @@ async fn the_doors_that_need_no_key_tell_nothing() {
     let page = get(&url("/docs"), "").await;
     assert!(page.text().contains("Tollgate"));
     assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
-    for path in ["/v1/models", "/model/info", "/health", "/metrics", "/key/list", "/spend/logs/v2"]
-    {
+    for path in [
+        "/v1/models",
+        "/model/info",
+        "/model_group/info",
+        "/utils/model_info?model=m",
+        "/health",
+        "/metrics",
+        "/key/list",
+        "/spend/logs/v2",
+    ] {
         assert_eq!(get(&url(path), "").await.status, 401, "{path}");
     }
 }

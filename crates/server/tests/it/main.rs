@@ -12,17 +12,30 @@
     reason = "tests may"
 )]
 
+mod azure;
+mod bedrock;
+mod cohere;
 mod commands;
+mod count;
 mod database;
 mod differential;
 mod docs;
+mod embeddings;
 mod faults;
 mod gate;
+mod gemini;
+mod inspect;
 mod keys;
 mod kill;
 mod lifecycle;
+mod models;
+mod ollama;
+mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod responses;
 mod seed;
 mod spend;
+mod sync;
+mod vertex;

@@ -112,6 +112,8 @@ impl Recorder {
         pens: usize,
         replay: Replay,
     ) -> Result<(Self, Vec<Pen>), StoreError> {
+        // Whoever reads a key from here on finds in it what an earlier process noted.
+        store.fold_spend().await?;
         let root = data.join("journal");
         let opened = tokio::task::spawn_blocking(move || folder::Folder::open(&root));
         let (folder, left) = opened.await.map_err(StoreError::other)?.map_err(StoreError::other)?;

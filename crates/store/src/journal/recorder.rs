@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc::Receiver;
+use tokio::{sync::mpsc::Receiver, time::Instant};
 use tracing::{error, info, warn};
 
 use super::{
@@ -17,10 +17,16 @@ use super::{
     folder::{Folder, Left},
     segment::{self, Chunk},
 };
-use crate::{Store, StoreError, bulk::spend_by_key, record::Record};
+use crate::{
+    Store, StoreError,
+    record::Record,
+    spend::{self, LOG_FROM_KEYS},
+};
 
 /// Pauses between tries while the database is away: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How long what keys have spent may be noted before it is added to them.
+const FOLD_AFTER: Duration = Duration::from_secs(5);
 /// Tries for a batch once the recorder is to end.
 const LAST_TRIES: u32 = 3;
 
@@ -39,6 +45,8 @@ pub(super) struct Task {
     /// For each pen, its first segment that still exists.
     kept: Vec<u32>,
     batch: Vec<Record>,
+    /// When spending that is noted is to be added to the keys.
+    fold_at: Option<Instant>,
 }
 
 enum Event {
@@ -69,6 +77,7 @@ impl Task {
             seen: vec![Position::default(); pens],
             kept: vec![0; pens],
             batch: Vec::with_capacity(BATCH_ROWS),
+            fold_at: None,
         }
     }
 
@@ -118,6 +127,7 @@ impl Task {
             () = self.shared.wake.notified() => Event::Woken,
             _ = rows.recv_many(items, BATCH_ROWS), if open => Event::Rows,
             () = std::future::ready(()), if !self.left.is_empty() => Event::Idle,
+            () = self.fold_time() => Event::Idle,
         }
     }
 
@@ -138,7 +148,27 @@ impl Task {
             }
             self.commit().await?;
         }
+        self.fold_if_due().await;
         self.replay().await
+    }
+
+    /// Waits until noted spending is to be added to its keys; for ever if there is none.
+    async fn fold_time(&self) {
+        match self.fold_at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn fold_if_due(&mut self) {
+        if self.fold_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.fold_at = None;
+        if let Err(error) = self.store.fold_spend().await {
+            warn!(%error, "what keys have spent is not added to them yet: {error}");
+            self.fold_at = Some(Instant::now() + FOLD_AFTER);
+        }
     }
 
     /// Commits everything that was written before the call.
@@ -155,6 +185,8 @@ impl Task {
         while !self.left.is_empty() {
             self.replay().await?;
         }
+        self.fold_at = self.fold_at.map(|_| Instant::now());
+        self.fold_if_due().await;
         Ok(())
     }
 
@@ -294,6 +326,9 @@ impl Task {
                 Ok(()) => {
                     self.shared.batches.fetch_add(1, Ordering::Relaxed);
                     self.shared.rows.fetch_add(part.len() as u64, Ordering::Relaxed);
+                    if part.len() >= LOG_FROM_KEYS {
+                        self.fold_at.get_or_insert_with(|| Instant::now() + FOLD_AFTER);
+                    }
                 }
                 Err(StoreError::Refused(_)) if part.len() > 1 => {
                     let half = part.split_off(part.len() / 2);
@@ -321,7 +356,7 @@ impl Task {
     async fn insert_left(&self, rows: &[Record]) -> Result<(), StoreError> {
         let _turn = self.replay.turn.write().await;
         let fresh = self.store.insert_unknown(rows).await?;
-        for (key, spent) in spend_by_key(&fresh) {
+        for (key, spent) in spend::by_key(&fresh) {
             (self.replay.told)(&key, spent);
         }
         Ok(())

@@ -30,6 +30,7 @@ pub(crate) fn row(input: u64) -> UsageRow {
         reasoning: 0,
         input_audio: 0,
         output_audio: 0,
+        rare: RareUsage::default(),
         estimated: false,
         cost: None,
         started_us: 0,
@@ -49,6 +50,25 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
+    fn any_rare()(
+        counts in prop::array::uniform6(any::<u64>()),
+        searches in any::<u32>(),
+        us_only in any::<bool>(),
+        texts in prop::array::uniform2(text()),
+    ) -> RareUsage {
+        let [cache_read_audio, cache_write_12h, input_image, input_video, output_image, output_video] = counts;
+        let [search_size, tier] = texts;
+        RareUsage {
+            cache_read_audio, cache_write_12h, input_image, input_video, output_image, output_video,
+            searches,
+            search_size: search_size.into(),
+            tier: tier.into(),
+            us_only,
+        }
+    }
+}
+
+prop_compose! {
     fn any_row()(
         ids in (any::<u128>(), prop::option::of(any::<[u8; 32]>())),
         texts in prop::array::uniform8(text()),
@@ -59,6 +79,7 @@ prop_compose! {
         // Times as far apart as clocks ever are.
         times in (0..1_i64 << 60, prop::option::of(0..1_i64 << 60), 0..1_i64 << 60),
         tags in prop::collection::vec(text(), 0..3),
+        rare in any_rare(),
     ) -> UsageRow {
         let [operation, surface, group, model, provider, target, api_base, _] = texts;
         let [key_alias, user_id, team_id, end_user, error, finish_reason, ip, _] = some;
@@ -83,6 +104,7 @@ prop_compose! {
             outcome: [Outcome::Ok, Outcome::Failed, Outcome::Aborted, Outcome::Cut][usize::from(small.3)],
             error: error.map(Cow::Owned),
             input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, output_audio,
+            rare,
             estimated: small.5,
             cost: cost.map(Nano),
             started_us: times.0,
@@ -93,7 +115,7 @@ prop_compose! {
             fallbacks: small.2,
             finish_reason: finish_reason.map(Cow::Owned),
             tags: tags.into_iter().map(Arc::from).collect(),
-            ip: ip.map(Box::from),
+            ip: ip.map(Arc::from),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::PathBuf, sync::Arc};
 use sqlx::{Connection, Executor};
 use tempfile::TempDir;
 use tollgate_ledger::Nano;
-use tollgate_store::{KeyHash, KeyRow, Outcome, Store, UsageRow};
+use tollgate_store::{KeyHash, KeyRow, Outcome, RareUsage, Store, UsageRow};
 use uuid::Uuid;
 
 /// Runs a test on SQLite and on PostgreSQL.
@@ -190,6 +190,7 @@ pub(crate) fn row(nth: u32) -> UsageRow {
         reasoning: 20,
         input_audio: 0,
         output_audio: 0,
+        rare: RareUsage::default(),
         estimated: false,
         cost: Some(Nano(1_000 + i64::from(nth))),
         started_us,

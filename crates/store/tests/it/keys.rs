@@ -1,7 +1,7 @@
 //! Keys.
 
 use tollgate_ledger::Nano;
-use tollgate_store::{KeyFilter, Page, StoreError};
+use tollgate_store::{KeyFilter, Page, Recorder, StoreError};
 
 use crate::database::{Database, hash, key, on_both, row};
 
@@ -125,4 +125,69 @@ on_both!(a_window_is_reset_once, async |db: &Database| {
     assert!(db.store.reset_budget(&hash(0), 200, None).await.unwrap());
     let stored = db.store.key(&hash(0)).await.unwrap().unwrap();
     assert_eq!((stored.spend, stored.budget_reset_us), (Nano::ZERO, None));
+});
+
+/// A batch of rows of so many keys that what they spend is noted first.
+fn of_many_keys(times: u32) -> Vec<tollgate_store::UsageRow> {
+    (0..times * MANY)
+        .map(|nth| tollgate_store::UsageRow { key: Some(hash(nth % MANY)), ..row(nth) })
+        .collect()
+}
+
+const MANY: u32 = 200;
+
+/// What a key has spent in those rows.
+fn due(key: u32, times: u32) -> Nano {
+    Nano((0..times).map(|time| 1_000 + i64::from(time * MANY + key)).sum())
+}
+
+on_both!(what_is_noted_is_added_once, async |db: &Database| {
+    for nth in 0..MANY {
+        db.store.insert_key(&key(nth)).await.unwrap();
+    }
+    let spend = async |nth| db.store.key(&hash(nth)).await.unwrap().unwrap().spend;
+    let rows = of_many_keys(3);
+    assert_eq!(db.store.insert_usage(&rows).await.unwrap(), rows.len() as u64);
+    assert_eq!(spend(7).await, Nano::ZERO, "it is noted, and cheap");
+    // Each of these begins by adding it, and so does every start of a recorder.
+    for _ in 0..2 {
+        let (recorder, pens) =
+            Recorder::start(db.store.clone(), db.folder.path(), 1).await.unwrap();
+        for nth in 0..MANY {
+            assert_eq!(spend(nth).await, due(nth, 3));
+        }
+        drop(pens);
+        recorder.shutdown().await.unwrap();
+    }
+    // Rows that are there already are noted no second time.
+    assert_eq!(db.store.insert_usage(&rows).await.unwrap(), 0);
+    assert!(db.store.set_spend(&hash(0), Nano(5)).await.unwrap());
+    assert_eq!((spend(0).await, spend(1).await), (Nano(5), due(1, 3)));
+});
+
+on_both!(what_is_noted_belongs_to_the_old_window, async |db: &Database| {
+    db.store.insert_key(&key(0)).await.unwrap();
+    db.store.insert_usage(&of_many_keys(1)).await.unwrap();
+    assert!(db.store.reset_budget(&hash(0), 100, Some(200)).await.unwrap());
+    db.store.insert_usage(&of_many_keys(2)[MANY as usize..]).await.unwrap();
+    assert!(!db.store.reset_budget(&hash(0), 100, Some(200)).await.unwrap());
+    let spent = db.store.key(&hash(0)).await.unwrap().unwrap().spend;
+    assert_eq!(spent, Nano(1_000 + i64::from(MANY)));
+});
+
+on_both!(a_recorder_adds_what_many_keys_spend, async |db: &Database| {
+    for nth in 0..MANY {
+        db.store.insert_key(&key(nth)).await.unwrap();
+    }
+    let (recorder, mut pens) =
+        Recorder::start(db.store.clone(), db.folder.path(), 1).await.unwrap();
+    for row in of_many_keys(6) {
+        pens[0].write(row).unwrap();
+    }
+    recorder.flush().await;
+    for nth in 0..MANY {
+        assert_eq!(db.store.key(&hash(nth)).await.unwrap().unwrap().spend, due(nth, 6));
+    }
+    drop(pens);
+    recorder.shutdown().await.unwrap();
 });

@@ -22,6 +22,9 @@ on_both!(a_row_is_read_as_it_was_written, async |db: &Database| {
     odd.cache_write_1h = 2;
     odd.input_audio = 3;
     odd.output_audio = 4;
+    odd.rare.input_image = 5;
+    odd.rare.searches = 6;
+    odd.rare.tier = "flex".into();
     odd.estimated = true;
     odd.first_byte_us = None;
     odd.upstream_started_us = None;

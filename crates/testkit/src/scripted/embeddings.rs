@@ -70,14 +70,15 @@ fn join(tokens: &[Value]) -> String {
 }
 
 /// A vector that depends on the text alone; every number is exact in binary.
-fn vector(text: &str, dimensions: u64) -> Vec<f32> {
+pub(super) fn vector(text: &str, dimensions: u64) -> Vec<f32> {
     let seed = text.bytes().fold(7_u64, |h, b| (h * 31 + u64::from(b)) % 1009);
     (0..dimensions)
         .map(|i| u16::try_from((seed * (i + 1)) % 256).map_or(0.0, |n| f32::from(n) / 256.0))
         .collect()
 }
 
-fn base64(vector: &[f32]) -> String {
+/// The vector as base64 of its numbers.
+pub(super) fn base64(vector: &[f32]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bytes: Vec<u8> = vector.iter().flat_map(|n| n.to_le_bytes()).collect();
     let mut out = String::new();

@@ -13,11 +13,12 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::{
-    CREATED_S, Recorded, Shared, anthropic,
+    CREATED_S, Recorded, Shared, anthropic, bedrock,
     body::{Ending, Paced, Watch},
-    embeddings, lock, openai,
+    cohere, embeddings, gemini, lock, ollama, openai, place,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
+    responses,
     said::{Said, say},
 };
 
@@ -25,17 +26,46 @@ use super::{
 /// <https://docs.apertis.ai/api/text-generation/messages>
 const APERTIS: &str = "/apertis";
 
+/// How Amazon's services stream.
+const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+/// Google's paths begin so; the model is part of them.
+const GOOGLE: &str = "/v1beta/models";
+
 /// How an error is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
     OpenAi,
     Anthropic,
+    Cohere,
+    Ollama,
+    Bedrock,
+    Gemini,
 }
 
-/// A checked request of either dialect.
+impl Spelling {
+    /// Of the API that has this path.
+    fn of(path: &str) -> Self {
+        match path {
+            "/v2/chat" | "/v2/embed" => Spelling::Cohere,
+            path if path.starts_with("/api/") => Spelling::Ollama,
+            path if bedrock::named(path).is_some() => Spelling::Bedrock,
+            path if path.starts_with("/messages") => Spelling::Anthropic,
+            _ => Spelling::OpenAi,
+        }
+    }
+}
+
+/// A checked request of any dialect.
 enum Ask {
     OpenAi(openai::Ask),
     Anthropic(anthropic::Ask),
+    Cohere(cohere::Ask),
+    Ollama(ollama::Ask),
+    Bedrock(bedrock::Ask),
+    Responses(responses::Ask),
+    Gemini(gemini::Ask),
+    /// Google's count: `totalTokens`.
+    GeminiCount(String, u64),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -56,22 +86,45 @@ pub(super) async fn respond(
     };
     let serial = shared.serial.fetch_add(1, Ordering::SeqCst) + 1;
     let watch = Watch::new(Arc::clone(&shared.hangups));
-    if let Some(answer) = recorded.path.strip_prefix("/_scripted/") {
-        return Ok(json_answer(200, &control(&shared, answer, &recorded), watch));
+    if let Some(what) = recorded.path.strip_prefix("/_scripted/") {
+        return Ok(json_answer(200, &control(&shared, what, &recorded), watch));
     }
     lock(&shared.requests).push(recorded.clone());
+    let recorded = match place::own(&shared, &recorded) {
+        Ok(own) => own,
+        Err(refuse) => return Ok(refusal(&refuse, Spelling::OpenAi, serial, watch)),
+    };
+    if let Some(keys) = bedrock::aws::keys(&recorded) {
+        return Ok(match keys {
+            Ok((content_type, text)) => answer(200, content_type, text.into(), watch),
+            Err(refuse) => refusal(&refuse, Spelling::Bedrock, serial, watch),
+        });
+    }
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
-    let spelling =
-        if path.starts_with("/messages") { Spelling::Anthropic } else { Spelling::OpenAi };
+    let spelling = match recorded.path.starts_with(GOOGLE) {
+        true => Spelling::Gemini,
+        false => Spelling::of(path),
+    };
     let outcome = match (&recorded.method, path) {
+        (&Method::GET | &Method::DELETE, _) if path.starts_with("/responses/") => {
+            stored(&shared, path, &recorded).map(Outcome::Json)
+        }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
-        (&Method::POST, _) => ask(&shared, path, &recorded, spelling),
+        (&Method::POST, _) => ask(&shared, path, &recorded, spelling, serial),
         _ => Err(Refuse::new(405, "Not allowed to use this method on this path.")),
     };
     match outcome {
         Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
-        Ok(Outcome::Scripted(ask, reply)) => perform(*ask, *reply, spelling, serial, watch).await,
+        Ok(Outcome::Scripted(ask, reply)) => {
+            if let Ask::Responses(ask) = &*ask
+                && ask.store
+            {
+                let whole = responses::whole(&say(&ask.prompt, &reply), ask, serial);
+                lock(&shared.stored).insert(responses::id_of(serial), whole);
+            }
+            perform(*ask, *reply, spelling, serial, watch).await
+        }
         Err(refuse) => Ok(refusal(&refuse, spelling, serial, watch)),
     }
 }
@@ -121,14 +174,18 @@ fn describe(request: &Recorded) -> Value {
 }
 
 fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result<(), Refuse> {
+    if spelling == Spelling::Bedrock {
+        return bedrock::aws::authorise(recorded, "bedrock");
+    }
     let text = |name: &str| {
         recorded.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
     };
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = match spelling {
-        Spelling::OpenAi => bearer,
+        Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama | Spelling::Bedrock => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
+        Spelling::Gemini => text("x-goog-api-key"),
     };
     let right = match (key, &*lock(&shared.key)) {
         (None | Some(""), _) => false,
@@ -137,8 +194,22 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     };
     match (right, spelling, key) {
         (true, ..) => Ok(()),
+        // A server of one's own asks for no key.
+        (false, Spelling::Ollama, None) if lock(&shared.key).is_none() => Ok(()),
+        (false, Spelling::Ollama, _) => Err(Refuse::new(401, "unauthorized")),
+        (false, Spelling::Cohere, None) => Err(Refuse::new(401, "no api key supplied")),
+        (false, Spelling::Cohere, Some(_)) => Err(Refuse::new(401, "invalid api token")),
+        (false, Spelling::Gemini, None) => Err(Refuse::new(
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
+        )),
+        (false, Spelling::Gemini, Some(_)) => Err(Refuse {
+            code: Some("API_KEY_INVALID"),
+            ..Refuse::new(400, "API key not valid. Please pass a valid API key.")
+        }),
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
+        (false, Spelling::Bedrock, _) => Err(Refuse::new(403, "Missing Authentication Token")),
         (false, Spelling::OpenAi, None) => Err(Refuse::new(401, "You didn't provide an API key.")),
         (false, Spelling::OpenAi, Some(key)) => {
             Err(Refuse::new(401, format!("Incorrect API key provided: {key}.")))
@@ -166,11 +237,35 @@ fn list(
         .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
 }
 
+/// An answer that is stored: fetched, deleted, or the items that it was asked with.
+fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
+    authorise(shared, recorded, Spelling::OpenAi)?;
+    let rest = path.strip_prefix("/responses/").unwrap_or_default();
+    let (id, items) = match rest.strip_suffix("/input_items") {
+        Some(id) => (id, true),
+        None => (rest, false),
+    };
+    let mut stored = lock(&shared.stored);
+    let found = stored
+        .get(id)
+        .cloned()
+        .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
+    if recorded.method == Method::DELETE {
+        stored.remove(id);
+        return Ok(json!({"id": id, "object": "response", "deleted": true}));
+    }
+    Ok(match items {
+        true => json!({"object": "list", "data": [], "has_more": false}),
+        false => found,
+    })
+}
+
 fn ask(
     shared: &Shared,
     path: &str,
     recorded: &Recorded,
     spelling: Spelling,
+    serial: u64,
 ) -> Result<Outcome, Refuse> {
     authorise(shared, recorded, spelling)?;
     if spelling == Spelling::Anthropic && recorded.header("anthropic-version").is_empty() {
@@ -183,10 +278,26 @@ fn ask(
         Refuse::new(400, format!("We could not parse the JSON body of your request: {why}"))
     })?;
     let ask = match path {
+        _ if spelling == Spelling::Gemini => google(recorded, &body)?,
         "/chat/completions" => Ask::OpenAi(openai::check(&body)?),
+        "/responses" => Ask::Responses(responses::check(&body)?),
         "/embeddings" => {
             let (model, answer) = embeddings::answer(&body)?;
             Ask::Embeddings(model, answer)
+        }
+        "/v2/chat" => Ask::Cohere(cohere::check(&body)?),
+        "/v2/embed" => {
+            let (model, answer) = cohere::embed(&body, serial)?;
+            Ask::Embeddings(model, answer)
+        }
+        "/api/chat" => Ask::Ollama(ollama::check(&body)?),
+        "/api/embed" => {
+            let (model, answer) = ollama::embed(&body)?;
+            Ask::Embeddings(model, answer)
+        }
+        path if spelling == Spelling::Bedrock => {
+            let (model, stream) = bedrock::named(path).unwrap_or_default();
+            Ask::Bedrock(bedrock::check(&body, model, stream)?)
         }
         "/messages" => Ask::Anthropic(anthropic::check::check(&body, false)?),
         "/messages/count_tokens" => {
@@ -198,13 +309,55 @@ fn ask(
     let model = match &ask {
         Ask::OpenAi(ask) => &ask.model,
         Ask::Anthropic(ask) => &ask.model,
-        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
+        Ask::Cohere(ask) => &ask.model,
+        Ask::Ollama(ask) => &ask.model,
+        Ask::Bedrock(ask) => &ask.model,
+        Ask::Responses(ask) => &ask.model,
+        Ask::Gemini(ask) => &ask.model,
+        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) | Ask::GeminiCount(model, _) => {
+            model
+        }
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
-    let reply = Reply::named(words).filter(|_| lock(&shared.models).contains(base));
+    let known = match spelling {
+        Spelling::Bedrock => bedrock::exists(base) || lock(&shared.models).contains(base),
+        _ => lock(&shared.models).contains(base),
+    };
+    let reply = Reply::named(words).filter(|_| known);
     let reply = reply.ok_or_else(|| unknown_model(model, spelling))?;
+    if let Ask::Responses(ask) = &ask
+        && let Some(previous) = &ask.previous
+        && !lock(&shared.stored).contains_key(previous)
+    {
+        return Err(responses::not_found(previous));
+    }
     let reply = lock(&shared.queue).pop_front().unwrap_or(reply);
     Ok(Outcome::Scripted(Box::new(ask), Box::new(reply)))
+}
+
+/// Google's paths name the model and what is wanted of it.
+fn google(recorded: &Recorded, body: &Value) -> Result<Ask, Refuse> {
+    let nowhere = || Refuse::new(404, format!("Requested entity was not found: {}", recorded.path));
+    let named = recorded.path.strip_prefix("/v1beta/models/");
+    let (model, method) = named.and_then(|rest| rest.rsplit_once(':')).ok_or_else(nowhere)?;
+    let model = model.replace("%2B", "+");
+    let events = recorded.query.as_deref().is_some_and(|query| query.contains("alt=sse"));
+    let stream = match method {
+        "countTokens" => {
+            let words = gemini::check::count(base_of(&model), body)?;
+            return Ok(Ask::GeminiCount(model, words));
+        }
+        "generateContent" => gemini::Stream::No,
+        "streamGenerateContent" if events => gemini::Stream::Events,
+        "streamGenerateContent" => gemini::Stream::List,
+        _ => return Err(nowhere()),
+    };
+    Ok(Ask::Gemini(gemini::check::check(&model, body, stream)?))
+}
+
+/// A model's name without the words of a script.
+fn base_of(model: &str) -> &str {
+    model.split_once('+').map_or(model, |(base, _)| base)
 }
 
 fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
@@ -217,6 +370,20 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
             )
         },
         Spelling::Anthropic => Refuse::new(404, format!("model: {model}")),
+        Spelling::Cohere => Refuse::new(
+            404,
+            format!(
+                "model '{model}' not found, make sure the correct model ID was used and that you have access to the model."
+            ),
+        ),
+        Spelling::Ollama => Refuse::new(404, format!("model '{model}' not found")),
+        Spelling::Bedrock => Refuse::new(400, "The provided model identifier is invalid."),
+        Spelling::Gemini => Refuse::new(
+            404,
+            format!(
+                "models/{model} is not found for API version v1beta, or is not supported for generateContent."
+            ),
+        ),
     }
 }
 
@@ -253,7 +420,9 @@ async fn perform(
             (200, content_type.to_owned(), frames)
         }
     };
-    let chunked = content_type.starts_with("text/event-stream");
+    let chunked = ["text/event-stream", "application/x-ndjson", EVENT_STREAM]
+        .iter()
+        .any(|streamed| content_type.starts_with(streamed));
     let declared = (!chunked).then(|| frames.iter().map(|f| f.len() as u64).sum());
     let (frames, ending) = shorten(frames, &reply);
     let body = Paced::new(frames, declared, reply.gap, ending, watch);
@@ -276,6 +445,29 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (SSE, anthropic::events(&said(&ask.prompt), ask, reply, serial))
         }
         Ask::Anthropic(ask) => whole(anthropic::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Cohere(ask) if ask.stream => {
+            (SSE, cohere::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Cohere(ask) => whole(cohere::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Ollama(ask) if ask.stream => {
+            const LINES: &str = "application/x-ndjson";
+            (LINES, ollama::lines(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Ollama(ask) => whole(ollama::whole(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Bedrock(ask) if ask.stream => {
+            (EVENT_STREAM, bedrock::events(&said(&ask.prompt), reply, serial))
+        }
+        Ask::Bedrock(ask) => whole(bedrock::whole(&said(&ask.prompt), reply, serial)),
+        Ask::Responses(ask) if ask.stream => {
+            (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
+        }
+        Ask::Responses(ask) => whole(responses::whole(&said(&ask.prompt), ask, serial)),
+        Ask::Gemini(ask) => match ask.stream {
+            gemini::Stream::No => whole(gemini::whole(&said(&ask.prompt), ask, reply, serial)),
+            gemini::Stream::Events => (SSE, gemini::events(&said(&ask.prompt), ask, reply, serial)),
+            gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
+        },
+        Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }
@@ -328,23 +520,37 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
     let body = match spelling {
         Spelling::OpenAi => openai::error(refuse),
         Spelling::Anthropic => anthropic::error(refuse, serial),
+        Spelling::Cohere => cohere::error(refuse, serial),
+        Spelling::Ollama => ollama::error(refuse),
+        Spelling::Bedrock => bedrock::error(refuse),
+        Spelling::Gemini => gemini::error(refuse),
     };
-    json_answer(refuse.status, &body, watch)
+    let mut answer = json_answer(refuse.status, &body, watch);
+    if spelling == Spelling::Bedrock {
+        let name = bedrock::error_type(refuse);
+        let value = format!("{name}:http://internal.amazon.com/coral/com.amazon.bedrock/");
+        answer.headers_mut().insert("x-amzn-errortype", value.parse().expect("a header value"));
+    }
+    answer
 }
 
 fn json_answer(status: u16, value: &Value, watch: Watch) -> Response<Paced> {
-    let frame = Bytes::from(value.to_string());
+    answer(status, "application/json", value.to_string().into(), watch)
+}
+
+fn answer(status: u16, content_type: &str, frame: Bytes, watch: Watch) -> Response<Paced> {
     let length = Some(frame.len() as u64);
     let body = Paced::new(vec![frame], length, Duration::ZERO, Ending::Clean, watch);
-    response(status, "application/json", 0, body)
+    response(status, content_type, 0, body)
 }
 
 fn response(status: u16, content_type: &str, serial: u64, body: Paced) -> Response<Paced> {
     let mut answer = Response::builder().status(status).header(header::CONTENT_TYPE, content_type);
     if serial > 0 {
-        // OpenAI's and Anthropic's names for the same thing.
+        // OpenAI's, Anthropic's and Amazon's names for the same thing.
         let id = format!("req_{serial:06}");
         answer = answer.header("x-request-id", &id).header("request-id", &id);
+        answer = answer.header("x-amzn-requestid", &id);
     }
     answer.body(body).expect("a scripted head is well formed")
 }

@@ -3,4 +3,6 @@
 
 mod anthropic;
 mod evil;
+mod gemini;
 mod openai;
+mod others;

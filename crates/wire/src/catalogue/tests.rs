@@ -1,23 +1,64 @@
 use super::*;
-use crate::{matrix::Dialect, provider::Auth};
+use crate::{card::Mode, matrix::Dialect, provider::Auth};
 
 #[test]
 fn the_embedded_catalogue_is_well_formed() {
     let catalogue = builtin();
     assert!(catalogue.providers().count() >= 25);
-    assert!(catalogue.cards().count() >= 40);
-    for card in catalogue.cards() {
-        assert!(card.rates.is_some(), "{} has no price", card.name);
-        assert!(
-            card.provider == "demo" || catalogue.provider(&card.provider).is_some(),
-            "{} is of no provider",
-            card.name
-        );
-    }
     for provider in catalogue.providers() {
-        assert!(!provider.key_env.is_empty(), "{}", provider.name);
-        assert!(provider.url.is_empty() || provider.url.starts_with("https://"));
+        assert!(!provider.key_env.is_empty() || provider.login.is_some(), "{}", provider.name);
+        let own = provider.url.is_empty() || provider.url.starts_with("http://localhost:");
+        assert!(own || provider.url.starts_with("https://"), "{}", provider.name);
     }
+}
+
+#[test]
+fn the_embedded_models_are_as_they_would_be_written() {
+    let text = include_str!("../../../../catalog/models.jsonl");
+    let mut before = Default::default();
+    let mut priced = 0;
+    let mut providers = std::collections::BTreeSet::new();
+    for (i, line) in text.lines().enumerate() {
+        let read = line::read(line);
+        assert!(read.is_ok(), "line {}: {read:?}", i + 1);
+        let card = read.unwrap();
+        assert_eq!(line::write(&card), line, "line {}", i + 1);
+        assert!(before < shelf::key(line), "line {} is not in its place", i + 1);
+        before = shelf::key(line);
+        priced += usize::from(card.is_priced());
+        providers.insert(card.provider);
+    }
+    assert!(priced >= 4_000, "{priced} priced models");
+    assert!(providers.len() >= 130, "{} providers", providers.len());
+}
+
+#[test]
+fn each_embedded_card_is_found() {
+    let catalogue = builtin();
+    let mut seen = 0;
+    for card in catalogue.cards() {
+        assert_eq!(catalogue.card(&card.provider, &card.name).as_ref(), Some(&card));
+        seen += 1;
+    }
+    assert!(seen >= 4_000);
+    let named = catalogue.cards_named("gpt-4o");
+    assert!(named.len() > 1);
+    assert_eq!(named[0].provider, "openai");
+    assert!(catalogue.has_card("anthropic", "claude-sonnet-4-5"));
+    assert!(catalogue.cards_of("groq").all(|card| card.provider == "groq"));
+    assert!(catalogue.cards_of("groq").count() > 5);
+}
+
+#[test]
+fn what_lies_over_a_card_hides_it() {
+    let line = r#"{"provider":"openai","name":"gpt-4o","input":"1","output":"2"}"#;
+    let overlaid = builtin().overlay_models(line).unwrap();
+    assert_eq!(overlaid.cards().count(), builtin().cards().count());
+    let card = overlaid.card("openai", "gpt-4o").unwrap();
+    assert_eq!((card.mode, card.max_input), (None, None));
+    let own = overlaid.cards().filter(|card| card.provider == "openai" && card.name == "gpt-4o");
+    assert_eq!(own.count(), 1);
+    assert!(overlaid.models_jsonl().lines().is_sorted_by_key(shelf::key));
 }
 
 #[test]
@@ -29,21 +70,21 @@ fn the_seed_provider() {
     assert_eq!(apertis.auth, Auth::Bearer);
     assert_eq!(
         apertis.speaks.keys().copied().collect::<Vec<_>>(),
-        [Dialect::Openai, Dialect::Anthropic]
+        [Dialect::Openai, Dialect::Anthropic, Dialect::Responses]
     );
 }
 
 #[test]
 fn prices_are_exact() {
     let card = builtin().card("openai", "gpt-4o").unwrap();
-    let rates = card.rates.unwrap();
+    let rates = card.rates.as_ref().unwrap();
     assert_eq!(rates.input, 2_500_000_000);
     assert_eq!(rates.output, 10_000_000_000);
     assert_eq!(rates.cache_read, Some(1_250_000_000));
-    assert_eq!(card.mode, Some(Operation::Chat));
+    assert_eq!(card.mode, Some(Mode::Chat));
     assert_eq!((card.max_input, card.max_output), (Some(128_000), Some(16_384)));
     let embed = builtin().card("openai", "text-embedding-3-small").unwrap();
-    assert_eq!(embed.rates.unwrap().output, 0);
+    assert_eq!(embed.rates.as_ref().unwrap().output, 0);
     assert!(builtin().card("openai", "no-such-model").is_none());
     assert!(builtin().card("no-such-provider", "gpt-4o").is_none());
 }
@@ -68,7 +109,10 @@ fn an_overlay_replaces_and_adds() {
     assert_eq!(builtin().provider("openai").unwrap().url, "https://api.openai.com/v1");
     let line = r#"{"provider":"mine","name":"m","mode":"chat","input":"1","output":"2"}"#;
     let overlaid = overlaid.overlay_models(line).unwrap();
-    assert_eq!(overlaid.card("mine", "m").unwrap().rates.unwrap().output, 2_000_000_000_000_000);
+    assert_eq!(
+        overlaid.card("mine", "m").unwrap().rates.as_ref().unwrap().output,
+        2_000_000_000_000_000
+    );
 }
 
 #[test]
@@ -91,7 +135,7 @@ fn what_cannot_be_is_named() {
     let models = |text: &str| builtin().overlay_models(text).unwrap_err().to_string();
     assert_eq!(
         models("\n{\"provider\":\"x\",\"name\":\"y\",\"mode\":\"chat\",\"input\":\"a\"}"),
-        "models, line 2: `input`: expected a decimal number of USD such as `2.5e-06`"
+        "models, line 2: expected a decimal number of USD such as `2.5e-06`"
     );
     assert_eq!(
         models("{\"provider\":\"x\",\"name\":\"y\",\"mode\":\"chat\",\"input\":\"1\"}"),

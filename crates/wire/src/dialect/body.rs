@@ -53,11 +53,27 @@ impl Body {
         self.fields.push((Cow::Owned(name.to_owned()), value));
     }
 
+    /// Takes a field out that turned out to be an object of nothing.
+    pub(super) fn drop_empty(&mut self, name: &str) {
+        self.fields.retain(|(other, value)| other != name || **value != *b"{}");
+    }
+
+    /// Leaves out every field but these.
+    pub(super) fn keep(&mut self, names: &[&str]) {
+        self.fields.retain(|(name, _)| names.contains(&&**name));
+    }
+
     /// Adds the target's defaults, applies its provider's patches, and writes it all down.
     pub(super) fn finish(mut self, to: &Target) -> Bytes {
         for (name, value) in &to.defaults {
-            self.default(name, value.clone());
+            self.fill(name, value.clone());
         }
+        self.patched(to)
+    }
+
+    /// Applies the provider's patches, and writes it all down. For dialects in which the target's
+    /// defaults are no top-level fields.
+    pub(super) fn patched(mut self, to: &Target) -> Bytes {
         for patch in &to.provider.patch {
             self.patch(patch);
         }
@@ -73,7 +89,15 @@ impl Body {
 
     fn patch(&mut self, patch: &Patch) {
         match patch {
-            Patch::Drop(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::Drop(name) | Patch::Cut(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::RenameText(from, to) => {
+                let text = |(name, value): &(Cow<'_, str>, Bytes)| {
+                    name == from && value.starts_with(b"\"")
+                };
+                if self.fields.iter().any(text) {
+                    self.patch(&Patch::Rename(from.clone(), to.clone()));
+                }
+            }
             Patch::Rename(from, to) => {
                 if self.has(to) {
                     self.fields.retain(|(other, _)| other != from);
@@ -84,9 +108,11 @@ impl Body {
             }
             Patch::Set(name, value) => match self.fields.iter_mut().find(|(n, _)| n == name) {
                 Some((_, old)) => *old = value.to_string().into(),
-                None => self.default(name, value.to_string().into()),
+                None => self.fill(name, value.to_string().into()),
             },
-            Patch::Default(name, value) => self.default(name, value.to_string().into()),
+            Patch::Default(name, value) => self.fill(name, value.to_string().into()),
+            // See `exchange/policy.rs`.
+            Patch::Allow(_) => {}
             Patch::Clamp(name, least, most) => {
                 if let Some((_, text)) = self.fields.iter_mut().find(|(other, _)| other == name)
                     && let Some(clamped) = clamped(text, *least, *most)
@@ -97,7 +123,8 @@ impl Body {
         }
     }
 
-    fn default(&mut self, name: &str, value: Bytes) {
+    /// Writes a field that the body does not have yet.
+    pub(super) fn fill(&mut self, name: &str, value: Bytes) {
         if !self.has(name) {
             self.fields.push((Cow::Owned(name.to_owned()), value));
         }

@@ -11,6 +11,8 @@ use crate::fault::{Fault, FaultKind};
 const MAX_BODY: usize = 64 * 1024;
 /// Most bytes of a message that are kept.
 const MAX_MESSAGE: usize = 2 * 1024;
+/// Most of Google's details of an error that are looked at.
+const MAX_DETAILS: usize = 16;
 /// Longest `Retry-After` that is believed: a day.
 const MAX_RETRY_AFTER_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -32,6 +34,10 @@ const CONTEXT_WINDOW: &[&str] = &[
     "context_length_exceeded",
     "context window exceeds limit",
     "input is too long for requested model",
+    // Cohere
+    "too many tokens: ",
+    // Ollama
+    "input length exceeds the context length",
 ];
 
 /// Phrases of messages, codes and types that mean "this content is refused", in lower case.
@@ -58,16 +64,20 @@ pub(super) struct Complaint {
     pub(super) code: Option<String>,
     pub(super) error_type: Option<String>,
     pub(super) param: Option<String>,
+    /// How long to wait (`details[].retryDelay`), as Google says it.
+    pub(super) retry_after_ms: Option<u64>,
     /// A status inside the body (`error.code: 502`, `error.status: 429`), as aggregators send it
     /// within streams.
     pub(super) status: Option<u16>,
 }
 
 /// The fault that an answer with an error status means.
-pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Fault {
-    let complaint = complaint(body);
+pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
+    let mut complaint = complaint(body);
+    let amazon = headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
+    complaint.error_type = complaint.error_type.or_else(|| amazon.and_then(exception));
     let mut fault = complaint.into_fault(Some(status.as_u16()));
-    fault.retry_after_ms = retry_after_ms(headers);
+    fault.retry_after_ms = retry_after_ms(headers).or(fault.retry_after_ms);
     fault.body = clip(body);
     fault
 }
@@ -75,11 +85,37 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Fau
 /// The fault that an error object inside a stream, or with status 200, means.
 pub(super) fn inside(body: &[u8]) -> Fault {
     let complaint = complaint(body);
-    let status = complaint.status.or_else(|| status_of_type(complaint.error_type.as_deref()));
+    let status = complaint
+        .status
+        .or_else(|| status_of_type(complaint.error_type.as_deref()))
+        .or_else(|| status_of_type(complaint.code.as_deref()));
     let mut fault = complaint.into_fault(Some(status.unwrap_or(500)));
     fault.status = status;
     fault.body = clip(body);
     fault
+}
+
+/// The fault that an exception of one of Amazon's services within a stream means. There is no
+/// status but the one that its name stands for.
+pub(super) fn named(name: &str, body: &[u8]) -> Fault {
+    let mut complaint = complaint(body);
+    complaint.error_type = exception(name);
+    let status = status_of_type(complaint.error_type.as_deref());
+    let mut fault = complaint.into_fault(Some(status.unwrap_or(500)));
+    fault.status = status;
+    fault.body = clip(body);
+    fault
+}
+
+/// `com.amazon.coral.service#ValidationException:http://…` is a `ValidationException`; so is
+/// `validationException`, as streams have it.
+/// <https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>
+fn exception(name: &str) -> Option<String> {
+    let name = name.split(':').next().unwrap_or_default();
+    let name = clean(name.rsplit('#').next().unwrap_or_default())?;
+    let mut rest = name.chars();
+    let first = rest.next()?.to_ascii_uppercase();
+    Some(std::iter::once(first).chain(rest).collect())
 }
 
 impl Complaint {
@@ -94,6 +130,7 @@ impl Complaint {
             code: self.code,
             error_type: self.error_type,
             param: self.param,
+            retry_after_ms: self.retry_after_ms,
             ..Fault::new(kind, message)
         }
     }
@@ -109,6 +146,9 @@ fn classify(
     let words = [message, code.unwrap_or_default(), error_type.unwrap_or_default()]
         .join("\n")
         .to_ascii_lowercase();
+    if let Some(kind) = error_type.and_then(amazon) {
+        return kind;
+    }
     match status.unwrap_or(500) {
         300..=399 => FaultKind::Redirect,
         400 | 403 | 413 | 422 if context_window(&words) => FaultKind::ContextWindow,
@@ -117,7 +157,15 @@ fn classify(
         }
         // Anthropic answers 400 for an empty account.
         400 if words.contains("credit balance is too low") => FaultKind::Payment,
-        400 if words.contains("model_not_found") => FaultKind::NotFound,
+        400 if words.contains("model_not_found")
+            || words.contains("the provided model identifier is invalid") =>
+        {
+            FaultKind::NotFound
+        }
+        // Google answers 400 for a key that it does not know.
+        400 if words.contains("api_key_invalid") || words.contains("api key not valid") => {
+            FaultKind::Credential
+        }
         401 | 403 => FaultKind::Credential,
         402 => FaultKind::Payment,
         404 => FaultKind::NotFound,
@@ -126,12 +174,34 @@ fn classify(
         413 => FaultKind::TooLarge,
         422 => FaultKind::Unprocessable,
         429 => FaultKind::RateLimit,
+        // Cohere: something is on a list of words that are denied; the request was cancelled.
+        498 => FaultKind::ContentPolicy,
+        499 => FaultKind::Timeout,
         400..=499 => FaultKind::BadRequest,
         502 => FaultKind::BadGateway,
         503 | 529 => FaultKind::Unavailable,
         504 => FaultKind::GatewayTimeout,
         _ => FaultKind::Server,
     }
+}
+
+/// What Amazon's services mean by a name where the status says something else.
+fn amazon(error_type: &str) -> Option<FaultKind> {
+    Some(match error_type {
+        // 424: the model failed, not the request.
+        "ModelErrorException" | "ModelStreamErrorException" => FaultKind::Server,
+        // 400
+        "ThrottlingException" | "TooManyRequestsException" | "ServiceQuotaExceededException" => {
+            FaultKind::RateLimit
+        }
+        // 400 or 403
+        "ExpiredTokenException"
+        | "IncompleteSignatureException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "UnrecognizedClientException" => FaultKind::Credential,
+        _ => return None,
+    })
 }
 
 fn context_window(words: &str) -> bool {
@@ -149,7 +219,7 @@ fn context_window(words: &str) -> bool {
 /// The status that an error type stands for, in both dialects' names.
 fn status_of_type(error_type: Option<&str>) -> Option<u16> {
     Some(match error_type? {
-        "invalid_request_error" => 400,
+        "invalid_request_error" | "invalid_prompt" => 400,
         "authentication_error" => 401,
         "billing_error" | "insufficient_quota" => 402,
         "permission_error" => 403,
@@ -158,7 +228,24 @@ fn status_of_type(error_type: Option<&str>) -> Option<u16> {
         "rate_limit_error" | "rate_limit_exceeded" | "throttling_error" => 429,
         "api_error" | "server_error" | "internal_server_error" => 500,
         "timeout_error" => 504,
+        "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => 400,
+        "UNAUTHENTICATED" => 401,
+        "PERMISSION_DENIED" => 403,
+        "NOT_FOUND" => 404,
+        "RESOURCE_EXHAUSTED" => 429,
+        "INTERNAL" | "UNKNOWN" => 500,
+        "UNAVAILABLE" => 503,
+        "DEADLINE_EXCEEDED" => 504,
         "overloaded_error" => 529,
+        // Bedrock's: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>
+        "ValidationException" => 400,
+        "AccessDeniedException" => 403,
+        "ResourceNotFoundException" => 404,
+        "ModelTimeoutException" => 408,
+        "ModelErrorException" | "ModelStreamErrorException" => 424,
+        "ThrottlingException" | "ModelNotReadyException" => 429,
+        "InternalServerException" => 500,
+        "ServiceUnavailableException" => 503,
         _ => return None,
     })
 }
@@ -212,7 +299,7 @@ fn of_object_or_wrapped(value: &Value) -> Complaint {
 /// `{"message", "type", "code", "param"}` in their variants; `detail` is FastAPI's.
 fn of_object(value: &Value) -> Complaint {
     let text = |name: &str| value.get(name).and_then(Value::as_str).and_then(clean);
-    let message = ["message", "detail", "error_message", "msg", "title"]
+    let message = ["message", "Message", "detail", "error_message", "msg", "title"]
         .into_iter()
         .find_map(text)
         .or_else(|| {
@@ -220,17 +307,71 @@ fn of_object(value: &Value) -> Complaint {
             let words = detail.get("msg").or_else(|| detail.get("message"))?;
             words.as_str().and_then(clean)
         });
-    let code = value.get("code").and_then(|code| match code {
-        Value::String(text) => clean(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    });
+    let google = Details::of(value);
+    let code = google.reason.clone().or_else(|| code_of(value));
     let status = ["code", "status", "status_code"].into_iter().find_map(|name| {
         let number = value.get(name)?;
         let number = number.as_u64().or_else(|| number.as_str()?.parse().ok())?;
         u16::try_from(number).ok().filter(|status| (400..600).contains(status))
     });
-    Complaint { message, code, error_type: text("type"), param: text("param"), status }
+    // Google's word for the status is what others call the type.
+    let word =
+        text("status").filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_uppercase()));
+    Complaint {
+        message,
+        code,
+        error_type: text("type")
+            .filter(|kind| kind != "error")
+            .or_else(|| text("__type").as_deref().and_then(exception))
+            .or(word),
+        param: text("param").or(google.field),
+        retry_after_ms: google.retry_after_ms,
+        status,
+    }
+}
+
+/// What Google says of an error beside its message.
+/// <https://cloud.google.com/apis/design/errors#error_details>
+#[derive(Default)]
+struct Details {
+    /// `ErrorInfo.reason`
+    reason: Option<String>,
+    /// `BadRequest.fieldViolations[0].field`
+    field: Option<String>,
+    /// `RetryInfo.retryDelay`, such as `34.074824224s`
+    retry_after_ms: Option<u64>,
+}
+
+impl Details {
+    fn of(error: &Value) -> Details {
+        let mut found = Details::default();
+        let details = error.get("details").and_then(Value::as_array);
+        for detail in details.into_iter().flatten().take(MAX_DETAILS) {
+            let text = |value: Option<&Value>| value.and_then(Value::as_str).and_then(clean);
+            found.reason = found.reason.or_else(|| text(detail.get("reason")));
+            let violation = detail.get("fieldViolations").and_then(|list| list.get(0));
+            let field = violation.and_then(|violation| violation.get("field"));
+            found.field = found.field.or_else(|| text(field));
+            let delay = text(detail.get("retryDelay"));
+            let seconds = delay.and_then(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
+            found.retry_after_ms = found.retry_after_ms.or_else(|| ms_of(seconds?));
+        }
+        found
+    }
+}
+
+/// Milliseconds of seconds, within reason.
+fn ms_of(seconds: f64) -> Option<u64> {
+    let ms = (seconds * 1000.0).ceil();
+    (ms.is_finite() && ms >= 0.0).then_some((ms as u64).min(MAX_RETRY_AFTER_MS))
+}
+
+fn code_of(value: &Value) -> Option<String> {
+    value.get("code").and_then(|code| match code {
+        Value::String(text) => clean(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    })
 }
 
 /// A message that is not JSON. Markup is not shown: it is an error page of something in between.
@@ -269,8 +410,8 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
         let value: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
         (value.is_finite() && value >= 0.0).then_some(value)
     };
-    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|s| s * 1000.0))?;
-    Some((ms.ceil() as u64).min(MAX_RETRY_AFTER_MS))
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number("retry-after"));
+    ms_of(seconds?)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::{
-    exchange::Malformed,
+    exchange::{Malformed, Payload},
     op::chat::{Extra, MAX_FIELDS},
 };
 
@@ -72,6 +72,26 @@ impl<'a, 'p> Fields<'a, 'p> {
         }
     }
 
+    /// Of an object that is not there.
+    pub(super) fn none(at: At<'p>) -> Self {
+        Fields { at, members: Vec::new() }
+    }
+
+    /// With names in camelCase where they came in snake_case: Google takes both.
+    pub(super) fn camel(mut self) -> Result<Self, Malformed> {
+        for (name, _) in &mut self.members {
+            if name.contains('_') {
+                *name = Cow::Owned(camel(name));
+            }
+        }
+        for (index, (name, _)) in self.members.iter().enumerate() {
+            if self.members.iter().take(index).any(|(other, _)| other == name) {
+                return Err(self.wrong(name, "this field once, in one spelling"));
+            }
+        }
+        Ok(self)
+    }
+
     /// Leaves out the members that stand within `spans` of `body`.
     pub(super) fn leave_out(&mut self, body: &[u8], spans: &[Range<usize>]) {
         if spans.is_empty() {
@@ -89,6 +109,12 @@ impl<'a, 'p> Fields<'a, 'p> {
         let at = self.members.iter().position(|(key, _)| key == name)?;
         let (_, raw) = self.members.remove(at);
         (raw.get() != "null").then_some(raw)
+    }
+
+    /// A member, which stays.
+    pub(super) fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, raw) = self.members.iter().find(|(key, _)| key == name)?;
+        (raw.get() != "null").then_some(*raw)
     }
 
     /// Takes a member out and reads it.
@@ -121,6 +147,15 @@ impl<'a, 'p> Fields<'a, 'p> {
     /// Takes a string out; it must be there.
     pub(super) fn need_text(&mut self, name: &str) -> Result<String, Malformed> {
         self.need(name, "a string")
+    }
+
+    /// Takes `model` out. Where the path names it, the body need not.
+    pub(super) fn model(&mut self, payload: &Payload) -> Result<String, Malformed> {
+        match self.text("model")? {
+            Some(model) => Ok(model),
+            None if payload.peek.named => Ok(payload.peek.model.clone()),
+            None => Err(self.wrong("model", "a string")),
+        }
     }
 
     /// Takes a list out, of at most `most` items.
@@ -178,6 +213,22 @@ pub(super) fn list<'a>(
 /// A string.
 pub(super) fn string(raw: &RawValue, at: &At<'_>) -> Result<String, Malformed> {
     serde_json::from_str(raw.get()).map_err(|_| at.wrong("a string"))
+}
+
+/// `max_output_tokens` as `maxOutputTokens`.
+fn camel(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut upper = false;
+    for character in name.chars() {
+        if character == '_' && !camel.is_empty() {
+            upper = true;
+        } else if std::mem::take(&mut upper) {
+            camel.extend(character.to_uppercase());
+        } else {
+            camel.push(character);
+        }
+    }
+    camel
 }
 
 /// Whether a value is a string.

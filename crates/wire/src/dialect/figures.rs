@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     json::{Flaw, Scan, Text},
     matrix::Dialect,
-    usage::Usage,
+    usage::{SearchSize, Tier, Usage},
 };
 
 /// The largest count that is believed: ten times the largest context window there is. What is
@@ -22,9 +22,22 @@ pub(crate) struct Figures {
     cache_read: Option<u64>,
     cache_write: Option<u64>,
     cache_write_1h: Option<u64>,
+    cache_write_12h: Option<u64>,
+    cache_read_audio: Option<u64>,
     input_audio: Option<u64>,
+    input_image: Option<u64>,
+    input_video: Option<u64>,
     output_audio: Option<u64>,
+    output_image: Option<u64>,
+    output_video: Option<u64>,
     reasoning: Option<u64>,
+    /// Tokens of the prompt that stand beside `input`: what Google's own tools brought in.
+    input_beside: Option<u64>,
+    searches: Option<u64>,
+    search_size: SearchSize,
+    tier: Option<Tier>,
+    fast: bool,
+    us_only: bool,
     /// Something was no count.
     flawed: bool,
 }
@@ -35,15 +48,25 @@ impl Figures {
         let text = text.get(span.clone()).unwrap_or_default();
         let mut scan = Scan::new(text);
         let read = match dialect {
-            Dialect::Openai => self.openai(&mut scan, text),
             Dialect::Anthropic => self.anthropic(&mut scan, text),
+            Dialect::Cohere => self.cohere(&mut scan, text),
+            Dialect::Ollama => self.ollama(&mut scan, text),
+            Dialect::Gemini => self.gemini(&mut scan, text),
+            _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
     }
 
-    /// The counts of one whole `usage`; what it does not say is 0, and marked as such.
-    pub(crate) fn whole(dialect: Dialect, json: &str) -> Usage {
-        let mut figures = Figures::default();
+    /// Reads a `service_tier` that stands beside `usage`, at `span` of `text`.
+    pub(crate) fn read_tier(&mut self, text: &[u8], span: &Range<usize>) {
+        self.tier =
+            word(text.get(span.clone()).unwrap_or_default()).and_then(Tier::read).or(self.tier);
+    }
+
+    /// The counts of one whole `usage`; what it does not say is 0, and marked as such. `tier` is
+    /// a `service_tier` that stands beside it.
+    pub(crate) fn whole(dialect: Dialect, json: &str, tier: Option<&str>) -> Usage {
+        let mut figures = Figures { tier: tier.and_then(Tier::read), ..Figures::default() };
         figures.read(dialect, json.as_bytes(), &(0..json.len()));
         figures.usage(dialect, (0, 0))
     }
@@ -51,6 +74,11 @@ impl Figures {
     /// What was said of the answer's size does not hold.
     pub(crate) fn forget_output(&mut self) {
         self.output = None;
+    }
+
+    /// So many searches were made: Google says it outside its figures.
+    pub(crate) fn searches_beside(&mut self, searches: u64) {
+        self.searches = self.searches.max(Some(searches).filter(|n| *n > 0));
     }
 
     /// The operation has no tokens to answer with.
@@ -62,7 +90,8 @@ impl Figures {
     pub(crate) fn usage(&self, dialect: Dialect, estimate: (u64, u64)) -> Usage {
         let cache_read = self.cache_read.unwrap_or(0);
         let cache_write_1h = self.cache_write_1h.unwrap_or(0);
-        let cache_write = self.cache_write.unwrap_or(0);
+        let cache_write_12h = self.cache_write_12h.unwrap_or(0);
+        let mut cache_write = self.cache_write.unwrap_or(0);
         let mut input = self.input;
         let mut output = self.output;
         let mut reasoning = self.reasoning.unwrap_or(0);
@@ -72,7 +101,16 @@ impl Figures {
                 let cached = cache_read.saturating_add(cache_write).saturating_add(cache_write_1h);
                 input = input.map(|n| n.saturating_add(cached));
             }
-            Dialect::Openai => {
+            // Google leaves out what is 0, and counts thoughts beside the candidates.
+            Dialect::Gemini => {
+                input = input.map(|n| n.saturating_add(self.input_beside.unwrap_or(0)));
+                if input.is_some() {
+                    output = Some(output.unwrap_or(0).saturating_add(reasoning));
+                }
+            }
+            _ => {
+                // Where the kinds are told apart, the count of all of them is told, too.
+                cache_write = cache_write.saturating_sub(cache_write_1h + cache_write_12h);
                 // xAI and Gemini leave reasoning out of `completion_tokens`, not out of the total.
                 if let (Some(sent), Some(answered), Some(total)) = (input, output, self.total) {
                     let hidden = total.saturating_sub(sent.saturating_add(answered));
@@ -83,22 +121,34 @@ impl Figures {
                 }
             }
         }
+        let searches = self.searches.unwrap_or(0);
         Usage {
             input: input.unwrap_or(estimate.0),
             cache_read,
+            cache_read_audio: self.cache_read_audio.unwrap_or(0),
             cache_write,
             cache_write_1h,
+            cache_write_12h,
             input_audio: self.input_audio.unwrap_or(0),
+            input_image: self.input_image.unwrap_or(0),
+            input_video: self.input_video.unwrap_or(0),
             output: output.unwrap_or(estimate.1),
             reasoning,
             output_audio: self.output_audio.unwrap_or(0),
+            output_image: self.output_image.unwrap_or(0),
+            output_video: self.output_video.unwrap_or(0),
+            searches: u32::try_from(searches).unwrap_or(u32::MAX),
+            search_size: self.search_size,
+            tier: if self.fast { Some(Tier::Fast) } else { self.tier },
+            us_only: self.us_only,
             estimated: self.flawed || input.is_none() || output.is_none(),
         }
     }
 
     /// <https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage>, and what
     /// others add to it: DeepSeek `prompt_cache_hit_tokens`, Moonshot `cached_tokens`, OpenRouter
-    /// `cache_write_tokens`, LiteLLM `cache_read_input_tokens`, `cache_creation_input_tokens`.
+    /// `cache_write_tokens`, LiteLLM `cache_read_input_tokens`, `cache_creation_input_tokens`,
+    /// Perplexity `num_search_queries`, xAI `server_side_tool_usage_details`.
     fn openai(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"prompt_tokens" | b"input_tokens" => figures.count(scan, text, |f| &mut f.input),
@@ -112,6 +162,17 @@ impl Figures {
             b"completion_tokens_details" | b"output_tokens_details" => {
                 figures.openai_output(scan, text)
             }
+            b"num_search_queries" => figures.count(scan, text, |f| &mut f.searches),
+            b"server_side_tool_usage_details" | b"server_tool_use" => figures.searched(scan, text),
+            b"search_context_size" => {
+                figures.search_size = match figures.said(scan, text)? {
+                    Some("low") => SearchSize::Low,
+                    Some("high") => SearchSize::High,
+                    Some(_) | None => SearchSize::Medium,
+                };
+                Ok(())
+            }
+            b"service_tier" => figures.served(scan, text),
             _ => scan.skip(),
         })
     }
@@ -122,7 +183,27 @@ impl Figures {
             b"cache_creation_tokens" | b"cache_write_tokens" => {
                 figures.larger(scan, text, |f| &mut f.cache_write)
             }
+            b"cache_creation_token_details" => {
+                figures.members(scan, text, |figures, key, scan| match key.raw {
+                    b"ephemeral_1h_input_tokens" => {
+                        figures.count(scan, text, |f| &mut f.cache_write_1h)
+                    }
+                    b"ephemeral_12h_input_tokens" => {
+                        figures.count(scan, text, |f| &mut f.cache_write_12h)
+                    }
+                    _ => scan.skip(),
+                })
+            }
+            b"cached_tokens_details" => {
+                figures.members(scan, text, |figures, key, scan| match key.raw {
+                    b"audio_tokens" => figures.count(scan, text, |f| &mut f.cache_read_audio),
+                    _ => scan.skip(),
+                })
+            }
             b"audio_tokens" => figures.count(scan, text, |f| &mut f.input_audio),
+            b"image_tokens" => figures.count(scan, text, |f| &mut f.input_image),
+            b"video_tokens" => figures.count(scan, text, |f| &mut f.input_video),
+            b"web_search_requests" => figures.larger(scan, text, |f| &mut f.searches),
             _ => scan.skip(),
         })
     }
@@ -131,8 +212,32 @@ impl Figures {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"reasoning_tokens" => figures.count(scan, text, |f| &mut f.reasoning),
             b"audio_tokens" => figures.count(scan, text, |f| &mut f.output_audio),
+            b"image_tokens" => figures.count(scan, text, |f| &mut f.output_image),
+            b"video_tokens" => figures.count(scan, text, |f| &mut f.output_video),
             _ => scan.skip(),
         })
+    }
+
+    /// Searches among a provider's own tools: Anthropic's and LiteLLM's spelling, and xAI's.
+    fn searched(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"web_search_requests" | b"web_search_calls" => {
+                figures.count(scan, text, |f| &mut f.searches)
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    fn served(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let span = scan.value()?;
+        self.read_tier(text, &span);
+        Ok(())
+    }
+
+    /// A string without escapes; anything else is none.
+    fn said<'t>(&self, scan: &mut Scan<'_>, text: &'t [u8]) -> Result<Option<&'t str>, Flaw> {
+        let span = scan.value()?;
+        Ok(word(text.get(span).unwrap_or_default()))
     }
 
     /// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance>
@@ -151,6 +256,18 @@ impl Figures {
                 by_age = scan.look() == Some(b'{');
                 figures.anthropic_by_age(scan, text)
             }
+            b"server_tool_use" => figures.searched(scan, text),
+            b"service_tier" => figures.served(scan, text),
+            // https://platform.claude.com/docs/en/build-with-claude/data-residency
+            b"inference_geo" => {
+                figures.us_only = figures.said(scan, text)? == Some("us");
+                Ok(())
+            }
+            // https://platform.claude.com/docs/en/build-with-claude/fast-mode
+            b"speed" => {
+                figures.fast = figures.said(scan, text)? == Some("fast");
+                Ok(())
+            }
             _ => scan.skip(),
         })?;
         if let Some(written) = written {
@@ -164,12 +281,121 @@ impl Figures {
         Ok(())
     }
 
+    /// What is billed, where that is said: `tokens` counts Cohere's own preamble, too. <https://docs.cohere.com/docs/how-does-cohere-pricing-work>
+    fn cohere(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        let mut all = Figures::default();
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"billed_units" => figures.cohere_tokens(scan, text),
+            b"tokens" => all.cohere_tokens(scan, text),
+            b"cached_tokens" => figures.count(scan, text, |f| &mut f.cache_read),
+            _ => scan.skip(),
+        })?;
+        self.input = self.input.or(all.input);
+        self.output = self.output.or(all.output);
+        self.flawed |= all.flawed;
+        // More than what is billed: it was counted with the preamble.
+        self.cache_read = self.cache_read.filter(|read| Some(*read) <= self.input);
+        Ok(())
+    }
+
+    fn cohere_tokens(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"input_tokens" => figures.count(scan, text, |f| &mut f.input),
+            b"output_tokens" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
+    }
+
+    /// Of the whole answer. <https://docs.ollama.com/api/usage>
+    fn ollama(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"prompt_eval_count" => figures.count(scan, text, |f| &mut f.input),
+            b"eval_count" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
+    }
+
     fn anthropic_by_age(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"ephemeral_5m_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write),
             b"ephemeral_1h_input_tokens" => figures.count(scan, text, |f| &mut f.cache_write_1h),
             _ => scan.skip(),
         })
+    }
+
+    /// <https://ai.google.dev/api/generate-content#UsageMetadata>
+    fn gemini(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"promptTokenCount" => figures.count(scan, text, |f| &mut f.input),
+            b"candidatesTokenCount" => figures.count(scan, text, |f| &mut f.output),
+            b"cachedContentTokenCount" => figures.count(scan, text, |f| &mut f.cache_read),
+            b"thoughtsTokenCount" => figures.count(scan, text, |f| &mut f.reasoning),
+            b"toolUsePromptTokenCount" => figures.count(scan, text, |f| &mut f.input_beside),
+            b"promptTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f, modality| match modality {
+                    Modality::Audio => Some(&mut f.input_audio),
+                    Modality::Image => Some(&mut f.input_image),
+                    Modality::Video => Some(&mut f.input_video),
+                })
+            }
+            b"candidatesTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f, modality| match modality {
+                    Modality::Audio => Some(&mut f.output_audio),
+                    Modality::Image => Some(&mut f.output_image),
+                    Modality::Video => Some(&mut f.output_video),
+                })
+            }
+            b"cacheTokensDetails" => {
+                figures.gemini_modalities(scan, text, |f, modality| match modality {
+                    Modality::Audio => Some(&mut f.cache_read_audio),
+                    Modality::Image | Modality::Video => None,
+                })
+            }
+            b"serviceTier" | b"trafficType" => {
+                let word = scan.value()?;
+                let word = text.get(word).unwrap_or_default().trim_ascii();
+                let word = std::str::from_utf8(word).unwrap_or_default().trim_matches('"');
+                let word = word.to_ascii_lowercase();
+                let tier = Tier::read(word.strip_prefix("on_demand_").unwrap_or(&word));
+                figures.tier = tier.or(figures.tier);
+                Ok(())
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    /// `[{"modality": "AUDIO", "tokenCount": 9}]`
+    fn gemini_modalities(
+        &mut self,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+        place: impl Fn(&mut Self, Modality) -> Option<&mut Option<u64>>,
+    ) -> Result<(), Flaw> {
+        if scan.look() != Some(b'[') {
+            return scan.skip();
+        }
+        scan.open_array()?;
+        let mut first = true;
+        while scan.next_item(&mut first)? {
+            let (mut count, mut modality) = (None, None);
+            self.members(scan, text, |figures, key, scan| match key.raw {
+                b"modality" => {
+                    let word = scan.value()?;
+                    modality = Modality::read(text.get(word).unwrap_or_default());
+                    Ok(())
+                }
+                b"tokenCount" => {
+                    count = figures.number(scan, text)?;
+                    Ok(())
+                }
+                _ => scan.skip(),
+            })?;
+            let place = modality.and_then(|modality| place(self, modality));
+            if let (Some(place), Some(_)) = (place, count) {
+                *place = count;
+            }
+        }
+        Ok(())
     }
 
     /// Walks the object that comes next; `null` is an empty one, anything else a flaw.
@@ -231,6 +457,32 @@ impl Figures {
     }
 }
 
+/// The inside of a JSON string that has no escapes.
+fn word(text: &[u8]) -> Option<&str> {
+    let inside = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    std::str::from_utf8(inside).ok().filter(|word| !word.contains('\\'))
+}
+
+/// Google's kinds of tokens beside text.
+#[derive(Debug, Clone, Copy)]
+enum Modality {
+    Audio,
+    Image,
+    Video,
+}
+
+impl Modality {
+    /// Of a word with its quotes.
+    fn read(word: &[u8]) -> Option<Modality> {
+        Some(match word {
+            b"\"AUDIO\"" => Modality::Audio,
+            b"\"IMAGE\"" => Modality::Image,
+            b"\"VIDEO\"" => Modality::Video,
+            _ => return None,
+        })
+    }
+}
+
 fn whole(text: &[u8]) -> Option<u64> {
     if text.iter().all(u8::is_ascii_digit) {
         let digit = |n: u64, b: &u8| n.saturating_mul(10).saturating_add(u64::from(b - b'0'));
@@ -273,6 +525,46 @@ mod tests {
                     ..plain
                 },
             ),
+            // Images, and what was read from the cache of it is audio.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{
+                    "image_tokens":4,"video_tokens":1,"cached_tokens":3,"cached_tokens_details":
+                    {"audio_tokens":2,"text_tokens":1}},
+                    "completion_tokens_details":{"image_tokens":3,"video_tokens":2}}"#,
+                Usage {
+                    input_image: 4,
+                    input_video: 1,
+                    cache_read: 3,
+                    cache_read_audio: 2,
+                    output_image: 3,
+                    output_video: 2,
+                    ..plain
+                },
+            ),
+            // LiteLLM: written to the cache, by time.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"cache_creation_input_tokens":9,
+                    "prompt_tokens_details":{"cache_creation_tokens":9,
+                    "cache_creation_token_details":{"ephemeral_5m_input_tokens":4,
+                    "ephemeral_1h_input_tokens":3,"ephemeral_12h_input_tokens":2}}}"#,
+                Usage { cache_write: 4, cache_write_1h: 3, cache_write_12h: 2, ..plain },
+            ),
+            // Perplexity, xAI, LiteLLM: searches.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"num_search_queries":3,
+                    "search_context_size":"high","citation_tokens":7}"#,
+                Usage { searches: 3, search_size: SearchSize::High, ..plain },
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,
+                    "server_side_tool_usage_details":{"web_search_calls":2,"x_search_calls":0}}"#,
+                Usage { searches: 2, ..plain },
+            ),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"service_tier":"flex",
+                    "server_tool_use":{"web_search_requests":4}}"#,
+                Usage { searches: 4, tier: Some(Tier::Flex), ..plain },
+            ),
             // DeepSeek
             (
                 r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":6,
@@ -311,6 +603,84 @@ mod tests {
             usage(Dialect::Anthropic, &[old]),
             Usage { input: 60, cache_write: 50, output: 1, ..Usage::default() }
         );
+    }
+
+    #[test]
+    fn cohere_bills_less_than_it_reads() {
+        let text = r#"{"billed_units":{"input_tokens":5.0,"output_tokens":7.0,"search_units":1},
+            "tokens":{"input_tokens":71.0,"output_tokens":9.0},"cached_tokens":64}"#;
+        assert_eq!(
+            usage(Dialect::Cohere, &[text]),
+            Usage { input: 5, output: 7, ..Usage::default() }
+        );
+        let text = r#"{"tokens":{"input_tokens":71,"output_tokens":9},"cached_tokens":64}"#;
+        assert_eq!(
+            usage(Dialect::Cohere, &[text]),
+            Usage { input: 71, cache_read: 64, output: 9, ..Usage::default() }
+        );
+    }
+
+    #[test]
+    fn ollama_counts_beside_the_message() {
+        let text = r#"{"model":"m","message":{"content":"x"},"done":true,
+            "prompt_eval_count":26,"eval_count":298}"#;
+        assert_eq!(
+            usage(Dialect::Ollama, &[text]),
+            Usage { input: 26, output: 298, ..Usage::default() }
+        );
+        // What the prompt's cache holds is not counted by older versions.
+        let cached = usage(Dialect::Ollama, &[r#"{"done":true,"eval_count":298}"#]);
+        assert_eq!(cached, Usage { input: 7, output: 298, estimated: true, ..Usage::default() });
+    }
+
+    #[test]
+    fn gemini_counts_thoughts_and_tools_beside_the_others() {
+        let text = r#"{"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":5,
+            "thoughtsTokenCount":30,"toolUsePromptTokenCount":7,"totalTokenCount":52,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":8},
+                {"modality":"AUDIO","tokenCount":2},{"modality":"IMAGE","tokenCount":1}],
+            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":1}],"trafficType":"ON_DEMAND",
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":3},
+                {"modality":"IMAGE","tokenCount":2}]}"#;
+        let expect = Usage {
+            input: 17,
+            cache_read: 4,
+            cache_read_audio: 1,
+            input_audio: 2,
+            input_image: 1,
+            output: 35,
+            reasoning: 30,
+            output_audio: 3,
+            output_image: 2,
+            tier: Some(Tier::Standard),
+            ..Usage::default()
+        };
+        assert_eq!(usage(Dialect::Gemini, &[text]), expect);
+        // Without an answer there is no count of it.
+        let blocked = r#"{"promptTokenCount":10,"totalTokenCount":10}"#;
+        assert_eq!(usage(Dialect::Gemini, &[blocked]), Usage { input: 10, ..Usage::default() });
+    }
+
+    #[test]
+    fn anthropic_says_how_it_served() {
+        let text = |rest: &str| format!(r#"{{"input_tokens":10,"output_tokens":1,{rest}}}"#);
+        let plain = Usage { input: 10, output: 1, ..Usage::default() };
+        for (rest, expect) in [
+            (
+                r#""server_tool_use":{"web_search_requests":2,"web_fetch_requests":1}"#,
+                Usage { searches: 2, ..plain },
+            ),
+            (r#""service_tier":"priority""#, Usage { tier: Some(Tier::Priority), ..plain }),
+            (r#""service_tier":"batch""#, Usage { tier: Some(Tier::Batch), ..plain }),
+            (r#""service_tier":null,"server_tool_use":null"#, plain),
+            (r#""service_tier":"so\"on","inference_geo":"not_available""#, plain),
+            (
+                r#""service_tier":"standard","speed":"fast","inference_geo":"us""#,
+                Usage { tier: Some(Tier::Fast), us_only: true, ..plain },
+            ),
+        ] {
+            assert_eq!(usage(Dialect::Anthropic, &[&text(rest)]), expect, "{rest}");
+        }
     }
 
     #[test]

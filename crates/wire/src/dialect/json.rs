@@ -1,6 +1,7 @@
 //! Writes JSON straight into a buffer: no tree, and no error to handle.
 
 use bytes::{BufMut, BytesMut};
+use serde_json::value::RawValue;
 
 use crate::op::chat::Extra;
 
@@ -64,6 +65,45 @@ pub(super) fn integer(out: &mut BytesMut, mut value: u64) {
     out.put_slice(digits.get(20 - used..).unwrap_or_default());
 }
 
+/// JSON text as it is, but on one line: a line break between tokens would end an event's line.
+fn put_on_one_line(out: &mut BytesMut, json: &str) {
+    let mut rest = json.as_bytes();
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        let (line, after) = rest.split_at(at);
+        out.put_slice(line);
+        out.put_u8(b' ');
+        rest = after.get(1..).unwrap_or_default();
+    }
+    out.put_slice(rest);
+}
+
+/// JSON without white space between its tokens: arguments travel as a string elsewhere.
+pub(super) fn compact(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    json.chars()
+        .filter(|character| {
+            let inside = in_string;
+            match character {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => in_string = !in_string,
+                _ => {}
+            }
+            inside || !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+/// A tool's arguments as a JSON object, if they are one; nothing at all is an empty one.
+pub(super) fn object_of(arguments: &str) -> Option<&str> {
+    let text = arguments.trim();
+    if text.is_empty() {
+        return Some("{}");
+    }
+    let object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
+    object.then_some(text)
+}
+
 /// An object that is being written.
 pub(super) struct Object<'o> {
     out: &'o mut BytesMut,
@@ -94,7 +134,7 @@ impl Object<'_> {
 
     /// JSON text as it is.
     pub(super) fn raw(&mut self, name: &str, json: &str) {
-        self.key(name).put_slice(json.as_bytes());
+        put_on_one_line(self.key(name), json);
     }
 
     pub(super) fn integer(&mut self, name: &str, value: u64) {
@@ -115,6 +155,15 @@ impl Object<'_> {
 
     pub(super) fn list(&mut self, name: &str, fill: impl FnOnce(&mut List<'_>)) {
         list(self.key(name), fill);
+    }
+
+    /// Members that are JSON text already, at least one: `"a":1,"b":2`.
+    pub(super) fn members(&mut self, json: &[u8]) {
+        if !self.first {
+            self.out.put_u8(b',');
+        }
+        self.first = false;
+        self.out.put_slice(json);
     }
 
     pub(super) fn extra(&mut self, extra: &Extra) {
@@ -145,7 +194,7 @@ impl List<'_> {
     }
 
     pub(super) fn raw(&mut self, json: &str) {
-        self.item().put_slice(json.as_bytes());
+        put_on_one_line(self.item(), json);
     }
 }
 

@@ -2,13 +2,22 @@
 //! provider's side), or both.
 
 pub mod anthropic;
+pub mod bedrock;
 mod body;
+pub mod cohere;
+pub mod completions;
+mod count;
+pub mod embeddings;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
+pub mod gemini;
 mod json;
+pub mod ollama;
 pub mod openai;
+pub mod responses;
 mod sieve;
+mod signature;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -26,10 +35,35 @@ use crate::{
 pub trait Surface: Sync {
     /// A client's body, into the hub.
     fn read(&self, payload: &Payload) -> Result<Request, Malformed>;
+    /// Settles what of a request only a provider of this dialect can do, for a target that speaks
+    /// another one: said in words that every dialect has, refused, or left out and named.
+    fn elsewhere(
+        &self,
+        _ask: &mut Request,
+        _to: &Target,
+        _dropped: &mut Vec<String>,
+    ) -> Result<(), CannotAsk> {
+        Ok(())
+    }
     /// A whole answer, out of the hub.
     fn write(&self, reply: &Response) -> Bytes;
+    /// What writes a whole answer where that takes knowledge of the request; `None`: [`write`]
+    /// does it.
+    ///
+    /// [`write`]: Surface::write
+    fn writer(&self, _ask: &Request) -> Option<Box<dyn Write>> {
+        None
+    }
     /// A state machine that writes a stream.
     fn encoder(&self, ask: &Request) -> Box<dyn Encode>;
+    /// A client's body whose tokens are to be counted, into the hub.
+    fn read_count(&self, payload: &Payload) -> Result<Request, Malformed> {
+        self.read(payload)
+    }
+    /// The answer to a count.
+    fn write_count(&self, tokens: u64) -> Bytes {
+        format!(r#"{{"input_tokens":{tokens}}}"#).into()
+    }
 }
 
 /// The provider's side of a dialect of the chat operation.
@@ -48,6 +82,26 @@ pub trait Upstream: Sync {
     fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
     /// A state machine that reads a stream.
     fn decoder(&self) -> Box<dyn Decode>;
+    /// The hub's request as a body whose tokens are to be counted. Only for dialects that
+    /// [`crate::matrix::upstream`] gives a path for it.
+    fn write_count(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        self.write(ask, to, dropped)
+    }
+    /// The answer to a count.
+    fn read_count(&self, body: &[u8]) -> Result<u64, Malformed> {
+        count::input_tokens(body)
+    }
+}
+
+/// Writes a whole answer to the request that it was made for.
+pub trait Write: Send {
+    /// The answer, out of the hub.
+    fn write(&self, reply: &Response) -> Bytes;
 }
 
 /// Bytes in, events out; any split of the bytes gives the same events.
@@ -68,36 +122,52 @@ pub trait Encode: Send {
     fn end(&mut self, out: &mut BytesMut);
 }
 
-/// The client's side of a dialect.
-pub fn surface(dialect: Dialect) -> &'static dyn Surface {
-    match dialect {
+/// The client's side of a dialect of chat, if clients may speak it to us.
+pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
+    Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
-    }
+        Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
+        Dialect::Completions => &completions::Completions,
+        Dialect::Cohere => &cohere::Cohere,
+        _ => return None,
+    })
 }
 
-/// The provider's side of a dialect.
-pub fn upstream(dialect: Dialect) -> &'static dyn Upstream {
-    match dialect {
+/// The provider's side of a dialect of chat, if we may speak it to providers.
+pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
+    Some(match dialect {
         Dialect::Openai => &openai::Openai,
         Dialect::Anthropic => &anthropic::Anthropic,
-    }
+        Dialect::Bedrock => &bedrock::Bedrock,
+        Dialect::Cohere => &cohere::Cohere,
+        Dialect::Ollama => &ollama::Ollama,
+        Dialect::Gemini => &gemini::Gemini,
+        Dialect::Responses => &responses::Responses,
+        _ => return None,
+    })
 }
 
 /// An error of ours as a JSON body in `surface`'s spelling.
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {
-        Dialect::Openai => openai::refusal(why),
         Dialect::Anthropic => anthropic::refusal(why),
+        Dialect::Gemini => gemini::refusal(why),
+        Dialect::Cohere => cohere::refusal(why),
+        _ => openai::refusal(why),
     }
 }
 
 /// What an upstream's error answer means. One reader for all dialects: aggregators answer one
 /// dialect's requests with another's errors.
-pub fn fault(upstream: Dialect, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-    match upstream {
-        Dialect::Openai | Dialect::Anthropic => fault::read(status, headers, &body),
-    }
+pub fn fault(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
+    fault::read(status, headers, body)
+}
+
+/// What an exception that Amazon's services name inside a stream means.
+pub(crate) fn fault_named(name: &str, body: &[u8]) -> Fault {
+    fault::named(name, body)
 }
 
 /// What an error object inside a stream, or in an answer with status 200, means.
@@ -105,11 +175,19 @@ pub fn fault_inside(body: &[u8]) -> Fault {
     fault::inside(body)
 }
 
+/// Whether a Gemini client's body holds signatures of providers that are not Google.
+pub(crate) fn holds_signatures(body: &[u8]) -> bool {
+    signature::are_held(body)
+}
+
 /// A broken stream's last words in `surface`'s spelling.
 pub fn broken(surface: Dialect, why: &Refusal, out: &mut BytesMut) {
     match surface {
-        Dialect::Openai => openai::broken(why, out),
         Dialect::Anthropic => anthropic::broken(why, out),
+        Dialect::Gemini => gemini::broken(why, out),
+        Dialect::Responses => responses::broken(why, out),
+        Dialect::Cohere => cohere::broken(why, out),
+        _ => openai::broken(why, out),
     }
 }
 

@@ -25,12 +25,16 @@ impl<'a> Sieve<'a> {
             self.hint(param);
             return Ok(());
         }
-        Err(Unsupported {
+        Err(self.unsupported(param, why).into())
+    }
+
+    /// The error itself, for what cannot be left out.
+    pub(super) fn unsupported(&self, param: &str, why: &str) -> Unsupported {
+        Unsupported {
             param: param.to_owned(),
             model: self.to.model.to_string(),
             why: why.to_owned(),
         }
-        .into())
     }
 
     /// Something that the answer does not depend on (a cache mark, a name): left out and named.

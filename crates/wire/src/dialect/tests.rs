@@ -8,6 +8,19 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
+fn thoughts_among_mistrals_parts_are_thoughts() {
+    let body = br#"{"id":"1","model":"magistral","choices":[{"index":0,"finish_reason":"stop",
+        "message":{"role":"assistant","content":[{"type":"thinking","thinking":[
+            {"type":"text","text":"Hm, "},{"type":"text","text":"so."}]},
+            {"type":"text","text":"Yes."}]}}]}"#;
+    let reply = upstream(Dialect::Openai).unwrap().read(body).unwrap();
+    let said = surface(Dialect::Anthropic).unwrap().write(&reply);
+    let said = String::from_utf8(said.to_vec()).unwrap();
+    assert!(said.contains(r#"{"type":"thinking","thinking":"Hm, so.""#), "{said}");
+    assert!(said.contains(r#"{"type":"text","text":"Yes."}"#), "{said}");
+}
+
+#[test]
 fn refusals_in_both_spellings() {
     let why = Refusal::new(RefusalKind::UnknownModel, "no model `x`").param("model");
     assert_eq!(
@@ -56,6 +69,30 @@ fn every_kind_has_an_anthropic_type_for_its_status() {
     ] {
         let body = refusal(Dialect::Anthropic, &Refusal::new(kind, "no"));
         assert!(text(&body).contains(&format!("{{\"type\":\"{error_type}\"")), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_gemini_client_gets_googles_envelope() {
+    let why =
+        Refusal::new(RefusalKind::RateLimited, "slow down").param("contents").retry_after_s(7);
+    assert_eq!(
+        text(&refusal(Dialect::Gemini, &why)),
+        r#"{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"RATE_LIMIT_EXCEEDED","domain":"tollgate"},{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"field":"contents","description":"slow down"}]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]}}"#
+    );
+    use RefusalKind as K;
+    for (kind, status) in [
+        (K::InvalidRequest, "INVALID_ARGUMENT"),
+        (K::NoKey, "UNAUTHENTICATED"),
+        (K::NotAllowed, "PERMISSION_DENIED"),
+        (K::UnknownModel, "NOT_FOUND"),
+        (K::TooLarge, "INVALID_ARGUMENT"),
+        (K::UpstreamError, "UNAVAILABLE"),
+        (K::UpstreamTimeout, "DEADLINE_EXCEEDED"),
+        (K::Internal, "INTERNAL"),
+    ] {
+        let body = refusal(Dialect::Gemini, &Refusal::new(kind, "no"));
+        assert!(text(&body).contains(&format!("\"status\":\"{status}\"")), "{kind:?}");
     }
 }
 

@@ -9,10 +9,10 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head};
 use crate::{
     Dialect, Operation,
-    dialect::{self, Decode, Encode, fault::says_something},
+    dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
     fault::{Fault, FaultKind},
     op::chat::{Delta, Event, Part, Reason, Response},
     refusal::Refusal,
@@ -22,6 +22,8 @@ use crate::{
 
 /// Most bytes that are kept of what may not be a stream.
 const MAX_HEAD: usize = 64 * 1024;
+/// Bytes of a request that its answer's name is made from.
+const MAX_HASHED: usize = 1024;
 /// Bytes of text that an estimate takes for a token.
 const BYTES_A_TOKEN: u64 = 4;
 
@@ -33,6 +35,8 @@ pub struct Bridge {
     /// The model's name as the client is to see it.
     shown_model: Box<str>,
     stream: Option<Stream>,
+    /// Writes a whole answer, where that takes knowledge of the request.
+    writer: Option<Box<dyn Write>>,
     begun: bool,
     done: bool,
     finish: Option<Reason>,
@@ -42,6 +46,8 @@ pub struct Bridge {
     prompt_bytes: u64,
     /// When the request came, for an answer that does not say when it was made.
     received_s: Option<u64>,
+    /// What an answer without a name of its own is called.
+    name: u64,
     /// Pieces of the answer and their bytes, for an estimate.
     pieces: u64,
     answer_bytes: u64,
@@ -97,16 +103,26 @@ impl Bridge {
             upstream,
             shown_model: shown_model.into(),
             stream: None,
+            writer: None,
             begun: false,
             done: false,
             finish: None,
             usage: None,
             prompt_bytes: 0,
             received_s: None,
+            name: 0,
             pieces: 0,
             answer_bytes: 0,
             dropped: Vec::new(),
         }
+    }
+
+    fn client(&self) -> Result<&'static dyn Surface, Malformed> {
+        dialect::surface(self.surface).ok_or_else(|| no_chat(self.surface))
+    }
+
+    fn provider(&self) -> Result<&'static dyn Upstream, Malformed> {
+        dialect::upstream(self.upstream).ok_or_else(|| no_chat(self.upstream))
     }
 
     /// Hands what was decoded to the client's side, and closes it once the upstream is done.
@@ -131,6 +147,7 @@ impl Bridge {
         match event {
             Event::Start(start) => {
                 start.model = self.shown_model.to_string();
+                self.give_name(&mut start.id);
                 start.created = start.created.or(self.received_s);
                 // Of the answer it knows only what was there at the start.
                 self.usage = start.usage.map(|usage| Usage { output: 0, estimated: true, ..usage });
@@ -151,6 +168,14 @@ impl Bridge {
         }
     }
 
+    /// Clients keep answers by their ids, and some providers give none.
+    fn give_name(&self, id: &mut String) {
+        if id.is_empty() {
+            let kind = if self.surface == Dialect::Anthropic { "msg_" } else { "chatcmpl-" };
+            *id = format!("{kind}{:016x}", self.name);
+        }
+    }
+
     fn count(&mut self, reply: &Response) {
         self.pieces = 1;
         let blocks = reply.choices.iter().flat_map(|choice| &choice.blocks);
@@ -167,16 +192,32 @@ impl Bridge {
 
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
-        let path = head::path(self.operation, self.upstream, to)?;
-        let ask = dialect::surface(self.surface).read(payload)?;
+        let surface = self.client()?;
+        let upstream = self.provider().map_err(|_| Unsupported {
+            param: "messages".to_owned(),
+            model: to.model.to_string(),
+            why: format!("it is asked in {} alone", self.upstream.name()),
+        })?;
+        let mut ask = surface.read(payload)?;
+        if self.upstream == Dialect::Bedrock {
+            ask.extra.extend(head::betas(&payload.headers));
+        }
+        let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
-        let body = dialect::upstream(self.upstream).write(&ask, to, &mut self.dropped)?;
+        let encoder = ask.stream.then(|| surface.encoder(&ask));
+        self.writer = if ask.stream { None } else { surface.writer(&ask) };
+        if self.surface != self.upstream {
+            surface.elsewhere(&mut ask, to, &mut self.dropped)?;
+            dialect::responses::unseal_for(self.upstream, &mut ask);
+        }
+        let body = upstream.write(&ask, to, &mut self.dropped)?;
         self.received_s = (payload.received_s > 0).then_some(payload.received_s);
         self.prompt_bytes = payload.body.len() as u64;
-        if ask.stream {
+        self.name = name_of(payload);
+        if let Some(encoder) = encoder {
             self.stream = Some(Stream {
-                decoder: dialect::upstream(self.upstream).decoder(),
-                encoder: dialect::surface(self.surface).encoder(&ask),
+                decoder: upstream.decoder(),
+                encoder,
                 head: Vec::new(),
                 events: Vec::new(),
                 ended: false,
@@ -189,8 +230,9 @@ impl Exchange for Bridge {
     }
 
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
-        let mut reply = dialect::upstream(self.upstream).read(&body)?;
+        let mut reply = self.provider()?.read(&body)?;
         reply.model = self.shown_model.to_string();
+        self.give_name(&mut reply.id);
         reply.created = reply.created.or(self.received_s);
         self.count(&reply);
         self.begun = true;
@@ -199,7 +241,10 @@ impl Exchange for Bridge {
         self.finish = first.and_then(|choice| choice.finish.as_ref()).map(|f| f.reason);
         self.usage = reply.usage;
         reply.usage = Some(self.usage());
-        Ok(dialect::surface(self.surface).write(&reply))
+        Ok(match &self.writer {
+            Some(writer) => writer.write(&reply),
+            None => self.client()?.write(&reply),
+        })
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {
@@ -258,12 +303,27 @@ impl Exchange for Bridge {
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        dialect::fault(self.upstream, status, headers, body)
+        dialect::fault(status, headers, &body)
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {
         dialect::broken(self.surface, why, out);
     }
+}
+
+/// A hash (FNV-1a) of the end of the request, its length and its time.
+fn name_of(payload: &Payload) -> u64 {
+    let end = payload.body.len().saturating_sub(MAX_HASHED);
+    let time = payload.received_s.to_be_bytes();
+    let length = payload.body.len().to_be_bytes();
+    let bytes = payload.body.get(end..).unwrap_or_default().iter().chain(&time).chain(&length);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn no_chat(dialect: Dialect) -> Malformed {
+    Malformed::new(format!("{} is not a dialect of chat on this side", dialect.name()))
 }
 
 fn not_asked() -> Fault {

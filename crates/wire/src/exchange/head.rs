@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::Unsupported;
-use crate::{Dialect, Operation, matrix, provider, target::Target};
+use crate::{Dialect, Operation, matrix, op::chat::Raw, place, provider, target::Target};
 
 pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -16,16 +16,28 @@ pub(super) fn path(
     operation: Operation,
     dialect: Dialect,
     to: &Target,
+    streamed: bool,
 ) -> Result<String, Unsupported> {
-    let Some(path) = matrix::upstream(operation, dialect) else {
+    let own = to.provider.paths.get(&dialect).and_then(|paths| paths.get(&operation));
+    if let Some(template) = own {
+        let path = place::with_model(template.of(streamed), &to.model);
+        return Ok([base_path(&to.base), &path].concat());
+    }
+    // A count is worth no failed call: it is asked for only where the provider is known to have it.
+    let has = operation != Operation::CountTokens || to.provider.ops.contains(&operation);
+    let path = matrix::upstream(operation, dialect, &to.model, streamed);
+    let Some(path) = path.filter(|_| has) else {
         return Err(Unsupported {
             param: operation.name().to_owned(),
             model: to.model.to_string(),
-            why: format!("{} has no such operation", dialect.name()),
+            why: if has {
+                format!("{} has no such operation", dialect.name())
+            } else {
+                format!("{} has no such operation", to.provider.name)
+            },
         });
     };
-    let below = to.provider.speaks.get(&dialect).map_or("", String::as_str);
-    Ok([base_path(&to.base), below, path].concat())
+    Ok([base_path(&to.base), &path].concat())
 }
 
 /// The headers of a call, the credential's included. `own` are the client's that travel on: none
@@ -36,7 +48,12 @@ pub(super) fn headers(
     own: &[(HeaderName, HeaderValue)],
     to: &Target,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let accept = if streamed { "text/event-stream" } else { "application/json" };
+    let accept = match (streamed, dialect) {
+        (false, _) => "application/json",
+        (true, Dialect::Bedrock) => "application/vnd.amazon.eventstream",
+        (true, Dialect::Ollama) => "application/x-ndjson",
+        (true, _) => "text/event-stream",
+    };
     let mut headers = Vec::with_capacity(8);
     headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     headers.push((ACCEPT, HeaderValue::from_static(accept)));
@@ -57,6 +74,23 @@ pub(super) fn headers(
         put(&mut headers, name.clone(), value.clone());
     }
     headers
+}
+
+/// The features that the client's `anthropic-beta` headers ask for, as the member `anthropic_beta`:
+/// Bedrock has them in the body.
+pub(super) fn betas(own: &[(HeaderName, HeaderValue)]) -> Option<(Box<str>, Raw)> {
+    let betas: Vec<&str> = own
+        .iter()
+        .filter(|(name, _)| *name == ANTHROPIC_BETA)
+        .filter_map(|(_, value)| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|beta| !beta.is_empty())
+        .collect();
+    if betas.is_empty() {
+        return None;
+    }
+    serde_json::value::to_raw_value(&betas).ok().map(|raw| ("anthropic_beta".into(), raw))
 }
 
 /// A later header takes the place of an earlier one, save where a list may have many.

@@ -1,12 +1,19 @@
 //! One request against one target, bytes to bytes: all that the pipeline ever sees.
 //!
 //! [`relay::Relay`] serves a client and an upstream of the same dialect, [`bridge::Bridge`] any
-//! other pair. Neither does I/O.
+//! other pair, for embeddings [`embed::Embed`]. Neither does I/O.
 
 pub mod bridge;
+pub mod count;
+pub mod embed;
+mod framed;
 mod head;
+pub mod listed;
 pub mod losses;
+pub mod policy;
 pub mod relay;
+pub mod seal;
+pub mod stored;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -64,7 +71,7 @@ impl Malformed {
 
 /// A target cannot do what a parameter asks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{param}` is not supported by {model}: {why}; set `drop_params: true` to send without it")]
+#[error("`{param}` is not supported by {model}: {why}{}", self.way_out())]
 pub struct Unsupported {
     /// The parameter, as the client spelled it.
     pub param: String,
@@ -72,6 +79,17 @@ pub struct Unsupported {
     pub model: String,
     /// Why, in a few words.
     pub why: String,
+}
+
+impl Unsupported {
+    /// What the provider would have to remember is part of the question: without it, it is another
+    /// one.
+    fn way_out(&self) -> &'static str {
+        match self.param.as_str() {
+            "previous_response_id" | "conversation" | "prompt" => "",
+            _ => "; set `drop_params: true` to send without it",
+        }
+    }
 }
 
 /// Why a request cannot be put to a target.
@@ -141,11 +159,50 @@ pub fn exchange(
     to: &Target,
     shown_model: &str,
 ) -> Box<dyn Exchange> {
-    if surface == to.dialect {
+    let embeds = operation == crate::Operation::Embeddings;
+    let counts = operation == crate::Operation::CountTokens;
+    // What the configuration sets goes deep into Google's body, where no splice reaches; and its
+    // count may name the model within it.
+    let gemini = surface == crate::Dialect::Gemini;
+    let deep = gemini && (counts || !to.defaults.is_empty());
+    let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
+    // Of embeddings, only OpenAI's have one.
+    let same = same && (!embeds || surface == crate::Dialect::Openai);
+    let exchange: Box<dyn Exchange> = if counts && !same {
+        Box::new(count::Counting::new(surface, to.dialect))
+    } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
+    } else if embeds {
+        Box::new(embed::Embed::new(surface, to.dialect, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
+    };
+    let exchange = match to.provider.frames {
+        crate::provider::Frames::Plain => exchange,
+        crate::provider::Frames::Aws => Box::new(framed::Framed::new(exchange)),
+    };
+    if !gemini {
+        return exchange;
     }
+    // What another provider signed must not reach Google.
+    let instead =
+        (same && !counts).then(|| bridge::Bridge::new(operation, surface, to.dialect, shown_model));
+    Box::new(listed::Listed::new(exchange, instead))
+}
+
+/// The same for one request, which may have wishes of its own about its parameters.
+pub fn exchange_for(
+    operation: crate::Operation,
+    surface: crate::Dialect,
+    to: &Target,
+    shown_model: &str,
+    peek: &Peek,
+) -> Box<dyn Exchange> {
+    let exchange = exchange(operation, surface, to, shown_model);
+    if policy::is_needed(peek, to) {
+        return Box::new(policy::Ruled::new(exchange, operation, surface));
+    }
+    exchange
 }
 
 /// An error answer of ours in a client's dialect: status and JSON body.

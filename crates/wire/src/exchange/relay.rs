@@ -12,6 +12,7 @@
 mod ear;
 pub(crate) mod edit;
 mod facts;
+mod stamp;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -19,13 +20,13 @@ use http::{HeaderMap, StatusCode};
 use self::{
     ear::{Ear, Verdict},
     edit::{Asked, Edits},
-    facts::Facts,
 };
+pub(super) use self::{facts::Facts, stamp::Stamp};
 use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
-    frame::sse::Boundary,
+    frame::sse::{Boundary, MAX_PICTURE_BYTES},
     refusal::Refusal,
     target::Target,
     usage::Usage,
@@ -46,6 +47,19 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// Whether there is a relay for this dialect: elsewhere a bridge goes between equals, too.
+    pub const fn serves(dialect: Dialect) -> bool {
+        matches!(
+            dialect,
+            Dialect::Openai
+                | Dialect::Anthropic
+                | Dialect::Completions
+                | Dialect::Responses
+                | Dialect::Gemini
+                | Dialect::Cohere
+        )
+    }
+
     /// `shown_model` is the model name that the client is to see.
     pub fn new(operation: Operation, dialect: Dialect, shown_model: &str) -> Self {
         Relay {
@@ -54,7 +68,10 @@ impl Relay {
             shown_model: shown_model.into(),
             stamp: None,
             ear: Ear::new(dialect),
-            boundary: Boundary::default(),
+            boundary: match dialect {
+                Dialect::Gemini => Boundary::up_to(MAX_PICTURE_BYTES),
+                _ => Boundary::default(),
+            },
             pending: BytesMut::new(),
         }
     }
@@ -92,6 +109,11 @@ impl Relay {
                     ear::write_event(event, &spliced(&data, span, stamp), out);
                     sent = at;
                 }
+                Ok(Verdict::Replace(with)) => {
+                    out.extend_from_slice(between(sent, start));
+                    out.extend_from_slice(&with);
+                    sent = at;
+                }
                 Err(fault) => {
                     out.extend_from_slice(between(sent, start));
                     return Err(*fault);
@@ -109,7 +131,7 @@ impl Relay {
             return Ok(());
         }
         last.extend_from_slice(if last.ends_with(b"\n") { b"\n" } else { b"\n\n" });
-        self.boundary = Boundary::default();
+        self.boundary.reset();
         self.pass(&last, out).map(drop)
     }
 }
@@ -117,18 +139,25 @@ impl Relay {
 impl Exchange for Relay {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let streamed = self.operation == Operation::Chat && payload.peek.stream;
-        let path = head::path(self.operation, self.dialect, to)?;
+        let path = head::path(self.operation, self.dialect, to, streamed)?;
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);
         let mut edits = Edits::new(&payload.body, &payload.peek);
         edits.model(to);
-        edits.defaults(to);
-        if streamed && self.dialect == Dialect::Openai {
+        // Defaults are about the answer, and a count that is asked for with them is refused.
+        if self.operation != Operation::CountTokens {
+            edits.defaults(to);
+        }
+        if streamed && matches!(self.dialect, Dialect::Openai | Dialect::Completions) {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
+        }
+        if self.dialect == Dialect::Responses {
+            self.ear.stamp.ask(&mut edits, payload, to)?;
         }
         edits.patches(to);
         self.ear.prompt_bytes = payload.body.len() as u64;
         if *self.shown_model != *to.model {
             self.stamp = Some(serde_json::to_vec(&*self.shown_model).unwrap_or_default().into());
+            self.ear.stamp.model.clone_from(&self.stamp);
         }
         Ok(Call { path, headers, body: edits.finish() })
     }
@@ -141,14 +170,25 @@ impl Exchange for Relay {
             return Err(Malformed::new(format!("the upstream answered with an error: {message}")));
         }
         let (field, there) = match (self.operation, self.dialect) {
-            (Operation::Chat, Dialect::Openai) => ("choices", facts.content.is_some()),
+            (Operation::CountTokens, dialect) => {
+                super::count::provider(dialect)?.read_count(&body)?;
+                self.ear.whole(&facts, &body, self.operation);
+                return Ok(body);
+            }
             (Operation::Chat, Dialect::Anthropic) => ("content", facts.content.is_some()),
+            (Operation::Chat, Dialect::Cohere) => ("message", facts.content.is_some()),
+            (Operation::Chat, Dialect::Gemini) => ("candidates", facts.content.is_some()),
+            (Operation::Chat, Dialect::Responses) => ("output", facts.content.is_some()),
+            (Operation::Chat, _) => ("choices", facts.content.is_some()),
             (Operation::Embeddings, _) => ("data", facts.data),
         };
         if !there {
             return Err(Malformed::at(field, format!("the upstream's answer has no `{field}`")));
         }
         self.ear.whole(&facts, &body, self.operation);
+        if self.dialect == Dialect::Responses {
+            return Ok(self.ear.stamp.stamped(&facts, &body).unwrap_or(body));
+        }
         Ok(match (&self.stamp, facts.model) {
             (Some(stamp), Some(span)) => spliced(&body, span, stamp),
             (Some(_) | None, _) => body,
@@ -186,8 +226,12 @@ impl Exchange for Relay {
         }
         self.ear.done = true;
         out.extend_from_slice(match self.dialect {
-            Dialect::Openai => b"data: [DONE]\n\n",
-            Dialect::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+            Dialect::Anthropic => {
+                b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".as_slice()
+            }
+            // The reason why it ended was all.
+            Dialect::Gemini | Dialect::Responses | Dialect::Cohere => b"",
+            _ => b"data: [DONE]\n\n",
         });
         Ok(())
     }
@@ -201,6 +245,9 @@ impl Exchange for Relay {
     }
 
     fn usage(&self) -> Usage {
+        if self.operation == Operation::CountTokens {
+            return Usage::default();
+        }
         self.ear.usage()
     }
 
@@ -213,7 +260,7 @@ impl Exchange for Relay {
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        crate::dialect::fault(self.dialect, status, headers, body)
+        crate::dialect::fault(status, headers, &body)
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {

@@ -9,11 +9,13 @@ use crate::fault::{Fault, FaultKind};
 
 /// Most bytes of one event, and so of one line.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
+/// The same where an event may hold a whole picture, as Google's do.
+pub const MAX_PICTURE_BYTES: usize = 32 << 20;
 
-/// An event is longer than [`MAX_EVENT_BYTES`].
+/// An event is longer than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the upstream's stream is over {MAX_EVENT_BYTES} bytes")]
-pub struct TooLong;
+#[error("an event of the upstream's stream is over {0} bytes")]
+pub struct TooLong(pub usize);
 
 impl From<TooLong> for Fault {
     fn from(why: TooLong) -> Self {
@@ -79,7 +81,7 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Finds where events end in a buffer that grows, looking at each byte once.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Boundary {
     /// Where the event begins.
     start: usize,
@@ -87,9 +89,27 @@ pub struct Boundary {
     line: usize,
     /// Where to look next.
     at: usize,
+    /// Most bytes of one event.
+    most: usize,
+}
+
+impl Default for Boundary {
+    fn default() -> Self {
+        Boundary::up_to(MAX_EVENT_BYTES)
+    }
 }
 
 impl Boundary {
+    /// For events of at most so many bytes.
+    pub const fn up_to(most: usize) -> Self {
+        Boundary { start: 0, line: 0, at: 0, most }
+    }
+
+    /// The same from the start.
+    pub(crate) fn reset(&mut self) {
+        *self = Boundary::up_to(self.most);
+    }
+
     /// The next whole event of `buffer`, its blank line included, or `None` if more bytes are
     /// needed. The same buffer, grown, must be given next.
     #[inline]
@@ -124,7 +144,7 @@ impl Boundary {
     }
 
     fn capped<'b>(&self, event: Option<&'b [u8]>) -> Result<Option<&'b [u8]>, TooLong> {
-        if self.at - self.start > MAX_EVENT_BYTES { Err(TooLong) } else { Ok(event) }
+        if self.at - self.start > self.most { Err(TooLong(self.most)) } else { Ok(event) }
     }
 
     /// How many bytes of the buffer are behind us. They are to be taken off its front.
@@ -147,6 +167,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// For events of at most so many bytes.
+    pub fn up_to(most: usize) -> Self {
+        Decoder { boundary: Boundary::up_to(most), pending: Vec::new() }
+    }
+
     /// A piece of the stream. Stops at the first error of `each`.
     pub fn push<E: From<TooLong>>(
         &mut self,
@@ -169,7 +194,7 @@ impl Decoder {
         &mut self,
         mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.boundary = Boundary::default();
+        self.boundary.reset();
         let pending = std::mem::take(&mut self.pending);
         deliver(&pending, &mut each)
     }

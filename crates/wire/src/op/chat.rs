@@ -63,7 +63,8 @@ pub struct Request {
     pub metadata: Extra,
     /// The class of service, in the surface's words.
     pub service_tier: Option<String>,
-    /// Members of Anthropic's `output_config` that have no place above.
+    /// Members of Anthropic's `output_config`, or of Google's `generationConfig`, that have no place
+    /// above.
     pub output_extra: Extra,
     /// Top-level fields that have no place above.
     pub extra: Extra,
@@ -456,8 +457,23 @@ impl Reason {
             | "compaction"
             | "model_context_window_exceeded" => Reason::Length,
             "tool_calls" | "function_call" | "tool_use" | "TOOL_CALL" => Reason::ToolCalls,
-            "content_filter" | "content_filtered" | "refusal" | "SAFETY" | "RECITATION"
-            | "sensitive" => Reason::ContentFilter,
+            "content_filter"
+            | "content_filtered"
+            | "refusal"
+            | "SAFETY"
+            | "RECITATION"
+            | "sensitive"
+            | "guardrail_intervened"
+            | "LANGUAGE"
+            | "OTHER"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION"
+            | "IMAGE_OTHER"
+            | "NO_IMAGE" => Reason::ContentFilter,
             _ => Reason::Stop,
         }
     }
@@ -601,4 +617,6 @@ pub enum Place {
     Choice,
     /// In the delta.
     Delta,
+    /// Within the part that opens next (the signature of a call).
+    Part,
 }

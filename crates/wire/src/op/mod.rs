@@ -1,3 +1,4 @@
 //! Hub types, one file an operation.
 
 pub mod chat;
+pub mod embeddings;

@@ -2,13 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use tollgate_wire::{
-    Dialect, Exchange, Peek,
-    dialect::{surface, upstream},
-    exchange::Payload,
-};
+use tollgate_wire::{Dialect, Exchange, Peek, dialect, exchange::Payload, frame::aws};
 
-use crate::fixtures::{DIALECTS, called, cases, dropping, target};
+use crate::fixtures::{called, cases, dropping, plain, surfaces, target, upstreams};
 
 fn payload(body: Vec<u8>) -> Payload {
     Payload { body: body.into(), peek: Peek::default(), headers: Vec::new(), received_s: 0 }
@@ -16,12 +12,13 @@ fn payload(body: Vec<u8>) -> Payload {
 
 fn read_and_write(body: Vec<u8>) {
     let payload = payload(body);
-    for dialect in DIALECTS {
-        let Ok(ask) = surface(dialect).read(&payload) else { continue };
-        for other in DIALECTS {
+    for surface in surfaces().filter_map(dialect::surface) {
+        let Ok(ask) = surface.read(&payload) else { continue };
+        for other in upstreams() {
             let mut dropped = Vec::new();
             let to = dropping(target(other));
-            if let Ok(body) = upstream(other).write(&ask, &to, &mut dropped) {
+            let upstream = dialect::upstream(other).unwrap();
+            if let Ok(body) = upstream.write(&ask, &to, &mut dropped) {
                 serde_json::from_slice::<serde::de::IgnoredAny>(&body).unwrap();
             }
         }
@@ -29,10 +26,9 @@ fn read_and_write(body: Vec<u8>) {
 }
 
 fn decode(bytes: &[u8]) {
-    for to in DIALECTS {
-        for from in DIALECTS {
-            let plain = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
-            let mut exchange = called(to, from, Bytes::from_static(plain));
+    for to in surfaces() {
+        for from in upstreams() {
+            let mut exchange = called(to, from, plain(to, true));
             let mut out = BytesMut::new();
             let _ = exchange.push(&Bytes::copy_from_slice(bytes), &mut out);
             let _ = exchange.end(&mut out);
@@ -48,7 +44,7 @@ fn damaged(streams: bool) -> impl Strategy<Value = Vec<u8>> {
     let bodies: Vec<Bytes> = cases()
         .iter()
         .flat_map(|case| {
-            DIALECTS.into_iter().flat_map(move |dialect: Dialect| match streams {
+            Dialect::ALL.into_iter().flat_map(move |dialect: Dialect| match streams {
                 true => [case.stream(dialect), case.reply(dialect)],
                 false => [case.request(dialect), None],
             })
@@ -90,12 +86,13 @@ proptest! {
 
 #[test]
 fn an_endless_line_is_cut_off() {
-    for from in DIALECTS {
-        let plain = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
-        let mut exchange = called(Dialect::Openai, from, Bytes::from_static(plain));
+    for from in upstreams() {
+        let mut exchange = called(Dialect::Openai, from, plain(Dialect::Openai, true));
         let mut out = BytesMut::new();
         let piece = Bytes::from(vec![b'x'; 1 << 16]);
-        let failed = (0..64).find_map(|_| exchange.push(&piece, &mut out).err());
-        assert!(failed.unwrap().message.contains("over 1048576 bytes"));
+        let failed = (0..1024).find_map(|_| exchange.push(&piece, &mut out).err());
+        let message = failed.unwrap().message;
+        let most = [1 << 20, 32 << 20, aws::MAX_MESSAGE_BYTES];
+        assert!(most.iter().any(|most| message.contains(&format!("over {most} bytes"))));
     }
 }

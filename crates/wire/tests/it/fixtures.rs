@@ -1,16 +1,50 @@
-//! `fixtures/chat/<case>/request.<surface>.json · upstream.<dialect>.{json,sse}`
+//! `fixtures/chat/<case>/request.<surface>.json · upstream.<dialect>.{json,sse,ndjson,bin}`
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use tollgate_wire::{
     Card, Dialect, Exchange, Operation, Provider, Secret, Target,
+    dialect::{surface, upstream},
     exchange::{Payload, bridge::Bridge},
     peek::peek,
     provider::Auth,
 };
 
-pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Openai, Dialect::Anthropic];
+/// What clients may speak to us.
+pub(crate) fn surfaces() -> impl Iterator<Item = Dialect> + Clone {
+    Dialect::ALL.into_iter().filter(|dialect| surface(*dialect).is_some())
+}
+
+/// What we may speak to providers.
+pub(crate) fn upstreams() -> impl Iterator<Item = Dialect> + Clone {
+    Dialect::ALL.into_iter().filter(|dialect| upstream(*dialect).is_some())
+}
+
+/// The smallest request of a surface.
+pub(crate) fn plain(surface: Dialect, stream: bool) -> Payload {
+    let body = match surface {
+        Dialect::Gemini => r#"{"contents":[{"parts":[{"text":"x"}]}]}"#.to_owned(),
+        Dialect::Responses => format!(r#"{{"model":"m","stream":{stream},"input":"x"}}"#),
+        Dialect::Completions => format!(r#"{{"model":"m","stream":{stream},"prompt":"x"}}"#),
+        _ => format!(
+            r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
+        ),
+    };
+    payload(surface, body.into(), stream)
+}
+
+/// A request as the gateway would read it. Whether Google's answer is to be streamed stands in the
+/// path, as does the model.
+fn payload(surface: Dialect, body: Bytes, stream: bool) -> Payload {
+    let mut payload = peeked(surface, body);
+    if surface == Dialect::Gemini {
+        payload.peek.stream = stream;
+        payload.peek.model = "m".to_owned();
+    }
+    payload
+}
+
 pub(crate) const SHOWN: &str = "shown-model";
 
 /// One folder.
@@ -20,19 +54,19 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The client's request; a plain one if the case has none for this surface.
+    /// The body of the client's request.
     pub(crate) fn request(&self, surface: Dialect) -> Option<Bytes> {
         self.file(&format!("request.{}.json", surface.name()))
     }
 
-    pub(crate) fn request_or_plain(&self, surface: Dialect, stream: bool) -> Bytes {
-        let plain = format!(
-            r#"{{"model":"m","max_tokens":9,"stream":{stream},"messages":[{{"role":"user","content":"x"}}]}}"#
-        );
-        let own = self
-            .request(surface)
-            .filter(|body| peeked(surface, body.clone()).peek.stream == stream);
-        own.unwrap_or_else(|| plain.into())
+    /// The same, read. A case of a stream says so in its name.
+    pub(crate) fn asked(&self, surface: Dialect) -> Option<Payload> {
+        Some(payload(surface, self.request(surface)?, self.name.ends_with("_stream")))
+    }
+
+    pub(crate) fn asked_or_plain(&self, surface: Dialect, stream: bool) -> Payload {
+        let own = self.asked(surface).filter(|payload| payload.peek.stream == stream);
+        own.unwrap_or_else(|| plain(surface, stream))
     }
 
     pub(crate) fn reply(&self, upstream: Dialect) -> Option<Bytes> {
@@ -40,10 +74,11 @@ impl Case {
     }
 
     pub(crate) fn stream(&self, upstream: Dialect) -> Option<Bytes> {
-        self.file(&format!("upstream.{}.sse", upstream.name()))
+        let file = |end: &str| self.file(&format!("upstream.{}.{end}", upstream.name()));
+        ["sse", "ndjson", "bin"].into_iter().find_map(file)
     }
 
-    fn file(&self, name: &str) -> Option<Bytes> {
+    pub(crate) fn file(&self, name: &str) -> Option<Bytes> {
         self.files.get(name).cloned()
     }
 }
@@ -81,13 +116,15 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         key_env: Vec::new(),
         url_env: Vec::new(),
         auth: match dialect {
-            Dialect::Openai => Auth::Bearer,
             Dialect::Anthropic => Auth::XApiKey,
+            Dialect::Gemini => Auth::XGoogApiKey,
+            _ => Auth::Bearer,
         },
         speaks: [(dialect, String::new())].into(),
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),
@@ -96,6 +133,7 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         dialect,
         base: "https://api.test/v1".into(),
         credential: Some(Secret::new("sk-secret")),
+        login: None,
         card: Some(Arc::new(Card { max_output: Some(8192), ..Card::default() })),
         defaults: Vec::new(),
         headers: Vec::new(),
@@ -113,9 +151,9 @@ pub(crate) fn bridge(surface: Dialect, upstream: Dialect) -> Bridge {
 }
 
 /// A bridge that has put `request` to a target that takes everything.
-pub(crate) fn called(surface: Dialect, upstream: Dialect, request: Bytes) -> Bridge {
+pub(crate) fn called(surface: Dialect, upstream: Dialect, request: Payload) -> Bridge {
     let mut bridge = bridge(surface, upstream);
-    bridge.call(&peeked(surface, request), &dropping(target(upstream))).unwrap();
+    bridge.call(&request, &dropping(target(upstream))).unwrap();
     bridge
 }
 

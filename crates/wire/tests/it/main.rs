@@ -9,8 +9,12 @@
 )]
 
 mod arbitrary;
+mod embeddings;
+mod events;
 mod fixtures;
 mod golden;
+mod listed;
 mod losses;
+mod matrix;
 mod shape;
 mod split;

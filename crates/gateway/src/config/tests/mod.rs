@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may")]
 
 mod golden;
+mod pages;
 mod properties;
 mod resolve;
 
@@ -42,13 +43,23 @@ fn env(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
+/// The built-in providers, without models.
+static PLACES: LazyLock<Catalogue> = LazyLock::new(|| {
+    let text = include_str!("../../../../../catalog/providers.toml");
+    Catalogue::default().overlay(text).unwrap()
+});
+
 fn load_with(file: &str, text: &str, strictness: Strictness) -> Outcome {
+    load_from(&CATALOGUE, file, text, strictness)
+}
+
+fn load_from(catalogue: &Catalogue, file: &str, text: &str, strictness: Strictness) -> Outcome {
     load(&Input {
         file,
         text,
         env: &env,
         read: &|name| std::fs::read_to_string(format!("{FIXTURES}/{name}")),
-        catalogue: &CATALOGUE,
+        catalogue,
         health: &HealthMap::default(),
         strictness,
     })

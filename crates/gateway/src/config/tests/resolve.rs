@@ -9,6 +9,10 @@ use crate::config::{keys, section::asked};
 
 const ONE: &str = "model_list: [{model_name: a, litellm_params: {model: openai/gpt-4o}}]\n";
 
+fn no_file(_: &str) -> std::io::Result<String> {
+    Err(std::io::ErrorKind::NotFound.into())
+}
+
 /// The table of keys must not promise what no code reads.
 #[test]
 fn every_exact_key_is_read_by_code() {
@@ -17,6 +21,8 @@ fn every_exact_key_is_read_by_code() {
     load_with("load-balancing.yaml", &text, Strictness::Strict);
     let text = std::fs::read_to_string(format!("{FIXTURES}/credentials.yaml")).unwrap();
     load_with("credentials.yaml", &text, Strictness::Strict);
+    let text = std::fs::read_to_string(format!("{FIXTURES}/places.yaml")).unwrap();
+    load_from(&PLACES, "places.yaml", &text, Strictness::Strict);
     let asked = asked::take();
     let mut unread = BTreeSet::new();
     for section in [
@@ -40,7 +46,7 @@ fn every_exact_key_is_read_by_code() {
 
 #[test]
 fn nothing_but_the_environment() {
-    let outcome = from_env(&env, &CATALOGUE, &HealthMap::default());
+    let outcome = from_env(&env, &no_file, &CATALOGUE, &HealthMap::default());
     assert_eq!(render(&outcome, false), "");
     let config = outcome.config.unwrap();
     let names: Vec<_> = config.table.names().collect();
@@ -54,7 +60,7 @@ fn nothing_but_the_environment() {
     assert!(known.group.members[0].target.card.as_ref().unwrap().rates.is_some());
     assert!(config.general.master_key.is_some());
 
-    let outcome = from_env(&|_| None, &CATALOGUE, &HealthMap::default());
+    let outcome = from_env(&|_| None, &no_file, &CATALOGUE, &HealthMap::default());
     assert!(outcome.config.unwrap().models.is_empty());
     assert!(outcome.problems.is_empty());
 }
@@ -90,6 +96,12 @@ fn bases_come_from_the_nearest_place() {
     assert_eq!(base("model: openai/x, api_base: 'http://h/v1/chat/completions'"), "http://h/v1");
     assert_eq!(base("model: anthropic/x, api_base: 'https://h'"), "https://h/v1");
     assert_eq!(base("model: anthropic/x, api_base: 'https://h/v1/messages'"), "https://h/v1");
+    assert_eq!(base("model: cohere/x, api_key: k"), "https://api.cohere.com/v2");
+    assert_eq!(base("model: cohere/x, api_base: 'http://h/v2/chat'"), "http://h/v2");
+    assert_eq!(base("model: cohere/x, api_base: 'http://h'"), "http://h/v2");
+    // Ollama is on this machine, and needs no key there.
+    assert_eq!(base("model: ollama_chat/x"), "http://localhost:11434");
+    assert_eq!(base("model: ollama_chat/x, api_base: 'http://h:1/api/chat'"), "http://h:1");
     let outcome = load(&Input {
         file: "c",
         text: ONE,
@@ -228,11 +240,12 @@ fn an_unreadable_price_list_is_never_free() {
         let outcome = load_with("c", &text, Strictness::Strict);
         let warnings = outcome.problems.len();
         let card = outcome.config.unwrap().models[0].card.clone();
-        (card.and_then(|card| card.rates), warnings)
+        (card.and_then(|card| card.rates.clone()), warnings)
     };
     assert_eq!(price(""), (None, 0));
     let (rates, warnings) = price(", input_cost_per_token: 0.0000025");
-    assert_eq!((rates.unwrap().input, rates.unwrap().output, warnings), (2_500_000_000, 0, 1));
+    let rates = rates.unwrap();
+    assert_eq!((rates.input, rates.output, warnings), (2_500_000_000, 0, 1));
     let (rates, warnings) = price(", input_cost_per_token: 1e-6, output_cost_per_token: 0");
     assert_eq!((rates.unwrap().input, warnings), (1_000_000_000, 0));
 }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
-        json::{List, Object},
+        json::{self, List, Object},
         openai::write_cache,
     },
     exchange::Malformed,
@@ -50,7 +50,7 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         "tool_use" => Some(Part::ToolCall(ToolCall {
             id: fields.need_text("id")?,
             name: fields.need_text("name")?,
-            arguments: compact(fields.take("input").map_or("{}", RawValue::get)),
+            arguments: json::compact(fields.take("input").map_or("{}", RawValue::get)),
         })),
         "tool_result" => Some(Part::ToolResult(tool_result(&mut fields)?)),
         _ => None,
@@ -59,23 +59,6 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         return Ok(Part::Other { dialect: Dialect::Anthropic, raw: raw.to_owned() }.into());
     };
     Ok(Block { part, cache: cache(&mut fields)?, extra: fields.rest() })
-}
-
-/// JSON without white space between its tokens: arguments travel as a string elsewhere.
-fn compact(json: &str) -> String {
-    let (mut in_string, mut escaped) = (false, false);
-    json.chars()
-        .filter(|character| {
-            let inside = in_string;
-            match character {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => in_string = !in_string,
-                _ => {}
-            }
-            inside || !character.is_ascii_whitespace()
-        })
-        .collect()
 }
 
 fn tool_result(fields: &mut Fields<'_, '_>) -> Result<ToolResult, Malformed> {
@@ -170,8 +153,7 @@ pub(super) fn write(list: &mut List<'_>, block: &Block, native: bool) {
             marks(o);
         }),
         Part::Other { dialect: Dialect::Anthropic, raw } => list.raw(raw.get()),
-        Part::Other { dialect: Dialect::Openai, .. } => {}
-        Part::Audio { .. } | Part::OtherCall { .. } => {}
+        Part::Other { .. } | Part::Audio { .. } | Part::OtherCall { .. } => {}
     }
 }
 
@@ -202,21 +184,11 @@ fn write_call(o: &mut Object<'_>, call: &ToolCall, native: bool) {
     o.text("type", "tool_use");
     write_id(o, "id", &call.id, native);
     o.text("name", &call.name);
-    match input_of(&call.arguments) {
+    match json::object_of(&call.arguments) {
         Some(input) => o.raw("input", input),
         // What a model wrote badly is still shown to whoever is to run the tool.
         None => o.object("input", |o| o.text("invalid_json", &call.arguments)),
     }
-}
-
-/// Arguments as the JSON object that Anthropic wants.
-pub(super) fn input_of(arguments: &str) -> Option<&str> {
-    let text = arguments.trim();
-    if text.is_empty() {
-        return Some("{}");
-    }
-    let object = text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok();
-    object.then_some(text)
 }
 
 fn write_result(o: &mut Object<'_>, result: &ToolResult, native: bool) {

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::message;
 use crate::{
-    dialect::{body::Body, json, openai::write_cache, sieve::Sieve},
+    dialect::{body::Body, gemini, json, openai::write_cache, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{Format, Function, Message, Part, Request, Role, Thinking, Tool, ToolChoice},
@@ -37,6 +37,27 @@ pub(super) fn write(
     to: &Target,
     dropped: &mut Vec<String>,
 ) -> Result<bytes::Bytes, CannotAsk> {
+    Ok(written(ask, to, dropped)?.finish(to))
+}
+
+/// The fields of which a count is made; any other is refused there.
+/// <https://platform.claude.com/docs/en/api/messages/count_tokens>
+const COUNTED: &[&str] =
+    &["model", "system", "messages", "tools", "tool_choice", "thinking", "output_config"];
+
+/// The same request as far as its tokens are concerned.
+pub(super) fn write_count(
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<bytes::Bytes, CannotAsk> {
+    let mut body = written(ask, to, dropped)?;
+    body.keep(COUNTED);
+    let plain = Target { defaults: Vec::new(), ..to.clone() };
+    Ok(body.finish(&plain))
+}
+
+fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body, CannotAsk> {
     let mut sieve = Sieve::new(to, dropped);
     let mut body = Body::default();
     body.text("model", &to.model);
@@ -56,13 +77,20 @@ pub(super) fn write(
     tools(ask, &mut sieve, &mut body)?;
     output(ask, thinking, &mut sieve, &mut body)?;
     rest(ask, &mut sieve, &mut body)?;
-    Ok(body.finish(to))
+    Ok(body)
 }
 
 /// The mode of thinking: the client's own, or the budget that LiteLLM gives to its effort.
 fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, CannotAsk> {
-    if ask.reasoning.thinking.is_some() || ask.surface == Dialect::Anthropic {
+    if ask.surface == Dialect::Anthropic {
         return Ok(ask.reasoning.thinking);
+    }
+    if let Some(thinking) = ask.reasoning.thinking {
+        // Others think less than Anthropic can.
+        return Ok(Some(match thinking {
+            Thinking::Enabled { budget } => Thinking::Enabled { budget: budget.max(1024) },
+            other => other,
+        }));
     }
     let budget = match ask.reasoning.effort.as_deref() {
         None | Some("none") => return Ok(None),
@@ -86,17 +114,19 @@ fn thinking(ask: &Request, sieve: &mut Sieve<'_>) -> Result<Option<Thinking>, Ca
     Ok(Some(Thinking::Enabled { budget }))
 }
 
-/// Whether the conversation ends in tool results whose call has no signed thought before it:
-/// Anthropic refuses to go on thinking then.
-fn calls_without_thoughts(messages: &[Message]) -> bool {
+/// Whether the conversation ends in tool results and the turn that they belong to did not begin
+/// with a signed thought: Anthropic refuses to go on thinking then.
+pub(in crate::dialect) fn calls_without_thoughts(messages: &[Message]) -> bool {
     let answers = messages.last().is_some_and(|message| message.role == Role::Tool);
-    let Some(last) = messages.iter().rfind(|message| message.role == Role::Assistant) else {
+    let turn = messages.iter().rev();
+    let turn = turn.take_while(|it| matches!(it.role, Role::Assistant | Role::Tool));
+    let Some(first) = turn.filter(|message| message.role == Role::Assistant).last() else {
         return false;
     };
     let thought = |part: &Part| {
         matches!(part, Part::Thinking { signature: Some(_), .. } | Part::RedactedThinking(_))
     };
-    answers && !last.blocks.iter().any(|block| thought(&block.part))
+    answers && !first.blocks.iter().any(|block| thought(&block.part))
 }
 
 /// The client's limit, or the model's own. It must be over the thinking budget.
@@ -157,10 +187,6 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
     let mut tools = Vec::new();
     for (index, tool) in ask.tools.iter().enumerate() {
         match tool {
-            Tool::Other { dialect: Dialect::Openai, kind, .. } => {
-                let why = format!("anthropic has no tools of type `{kind}`");
-                sieve.refuse(&format!("tools[{index}]"), &why)?;
-            }
             Tool::Function(function) => {
                 if !native {
                     for (name, _) in &function.extra {
@@ -170,6 +196,10 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
                 tools.push(tool);
             }
             Tool::Other { dialect: Dialect::Anthropic, .. } => tools.push(tool),
+            Tool::Other { kind, .. } => {
+                let why = format!("anthropic has no tools of type `{kind}`");
+                sieve.refuse(&format!("tools[{index}]"), &why)?;
+            }
         }
     }
     let any = !tools.is_empty();
@@ -221,7 +251,7 @@ fn tool_choice(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<
             body.raw("tool_choice", raw);
             return Ok(());
         }
-        Some(ToolChoice::Other { dialect: Dialect::Openai, .. }) => {
+        Some(ToolChoice::Other { .. }) => {
             return sieve.refuse("tool_choice", "anthropic has no such choice");
         }
     };
@@ -255,7 +285,9 @@ fn output(
                         o.integer("budget_tokens", budget);
                     }
                 }
-                o.extra(&ask.reasoning.extra);
+                if ask.surface == Dialect::Anthropic {
+                    o.extra(&ask.reasoning.extra);
+                }
             });
         });
     }
@@ -278,19 +310,22 @@ fn output(
         Some(Format::Other { dialect: Dialect::Anthropic, raw }) => {
             format = Some(raw.get().into());
         }
-        Some(Format::Other { dialect: Dialect::Openai, .. }) => {
+        Some(Format::Other { .. }) => {
             sieve.refuse("response_format", "anthropic has no such format")?;
         }
     }
     let effort = ask.reasoning.effort.as_deref().filter(|_| ask.surface == Dialect::Anthropic);
-    if format.is_some() || effort.is_some() || !ask.output_extra.is_empty() {
+    let native = ask.surface == Dialect::Anthropic;
+    if format.is_some() || effort.is_some() || (native && !ask.output_extra.is_empty()) {
         body.put("output_config", |out| {
             json::object(out, |o| {
                 o.some_text("effort", effort);
                 if let Some(format) = &format {
                     o.raw("format", format);
                 }
-                o.extra(&ask.output_extra);
+                if native {
+                    o.extra(&ask.output_extra);
+                }
             });
         });
     }
@@ -327,11 +362,16 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         Some("default") => body.text("service_tier", "standard_only"),
         Some(_) => sieve.refuse("service_tier", "anthropic has no such tier")?,
     }
+    if ask.surface == Dialect::Gemini {
+        return gemini::foreign(ask, sieve);
+    }
     for (name, raw) in &ask.extra {
         if native {
             body.raw(name, raw);
         } else if OPENAI_HINTS.contains(&&**name) {
             sieve.hint(name);
+        } else if ask.surface == Dialect::Cohere {
+            sieve.refuse(name, "only cohere has this parameter")?;
         } else if OPENAI_ONLY.contains(&&**name) {
             sieve.refuse(name, "only openai has this parameter")?;
         } else if body.has(name) {

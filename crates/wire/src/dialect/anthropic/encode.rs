@@ -15,15 +15,19 @@ use crate::{
     dialect::{
         Encode,
         json::{self, Object},
+        signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Finish, Opening, Reason, Start},
+    op::chat::{Delta, Event, Finish, Opening, Place, Raw, Reason, Start},
     usage::Usage,
 };
 
 /// Most bytes that wait. Beyond, blocks are written side by side, each under its index, which the
 /// official SDKs also take.
 const MAX_WAITING: usize = 1 << 20;
+
+/// The part number of a block that has no part of its own.
+const SIGNED: u32 = u32::MAX;
 
 /// Writes a stream.
 #[derive(Default)]
@@ -79,7 +83,8 @@ impl Encoder {
     }
 
     fn open(&mut self, part: u32, kind: &Opening, out: &mut BytesMut) {
-        let hidden = matches!(kind, Opening::Other { dialect: Dialect::Openai, .. });
+        let hidden =
+            matches!(kind, Opening::Other { dialect, .. } if *dialect != Dialect::Anthropic);
         self.called |= matches!(kind, Opening::ToolCall { .. });
         self.refused |= matches!(kind, Opening::Refusal);
         let thought = matches!(kind, Opening::Thinking { .. });
@@ -94,6 +99,15 @@ impl Encoder {
             block_start(out, self.next, kind);
             self.next += 1;
         }
+    }
+
+    /// Google's signature of the call that comes next: a block of its own without text, so that the
+    /// client sends it back where it stood.
+    fn signed(&mut self, value: &Raw, out: &mut BytesMut) {
+        let Ok(signature) = serde_json::from_str::<String>(value.get()) else { return };
+        self.open(SIGNED, &Opening::Thinking { signed: true }, out);
+        self.go_on(SIGNED, &Delta::Signature(signature::marked(&signature)), out);
+        self.close(SIGNED, out);
     }
 
     fn go_on(&mut self, part: u32, delta: &Delta, out: &mut BytesMut) {
@@ -175,7 +189,9 @@ impl Encode for Encoder {
             | Event::Delta { choice: 1.., .. }
             | Event::Close { choice: 1.., .. }
             | Event::Finish { choice: 1.., .. }
-            | Event::Aside { .. } => {}
+            | Event::Aside { choice: 1.., .. } => {}
+            Event::Aside { place: Place::Part, value, .. } => self.signed(value, out),
+            Event::Aside { place: Place::Choice | Place::Delta, .. } => {}
             Event::Open { part, kind, .. } => self.open(*part, kind, out),
             Event::Delta { part, delta, .. } => self.go_on(*part, delta, out),
             Event::Close { part, .. } => self.close(*part, out),

@@ -8,6 +8,7 @@ use crate::{
     dialect::{
         json::{self},
         sieve::Sieve,
+        signature,
     },
     exchange::CannotAsk,
     matrix::Dialect,
@@ -156,11 +157,16 @@ fn is_written(part: &Part) -> bool {
             Source::Url(url) => is_web(url),
             Source::FileId(_) => false,
         },
-        Part::Thinking { signature, .. } => signature.is_some(),
+        Part::Thinking { signature, .. } => signature.as_deref().is_some_and(is_anthropics),
         Part::RedactedThinking(_) | Part::ToolCall(_) | Part::ToolResult(_) => true,
         Part::Other { dialect, .. } => *dialect == Dialect::Anthropic,
         Part::Audio { .. } | Part::OtherCall { .. } => false,
     }
+}
+
+/// A thought that Google signed is of no use to Anthropic, which would refuse it.
+fn is_anthropics(signature: &str) -> bool {
+    signature::of_google(signature).is_none()
 }
 
 fn is_web(url: &str) -> bool {
@@ -197,10 +203,14 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
         Part::Image { detail: Some(_), .. } => sieve.hint("messages[].content[].detail"),
         // A thought without a signature came from another provider; Anthropic would refuse it.
         Part::Thinking { signature: None, .. } => sieve.hint("messages[].reasoning_content"),
-        Part::Other { .. } | Part::OtherCall { .. } => {
-            sieve.refuse(at, "only openai has this kind of content")?;
+        Part::Thinking { signature: Some(signature), .. } if !is_anthropics(signature) => {
+            sieve.hint("thinking");
         }
-        Part::ToolCall(call) if block::input_of(&call.arguments).is_none() => {
+        Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } => {
+            let why = format!("only {} has this kind of content", dialect.name());
+            sieve.refuse(at, &why)?;
+        }
+        Part::ToolCall(call) if json::object_of(&call.arguments).is_none() => {
             sieve.refuse(at, "the arguments of this tool call are not a JSON object")?;
         }
         Part::ToolResult(result) => {

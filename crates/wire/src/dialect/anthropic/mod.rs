@@ -20,6 +20,7 @@ use crate::{
     target::Target,
 };
 
+pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
 
 /// The dialect, both sides.
@@ -37,6 +38,10 @@ impl Surface for Anthropic {
 
     fn encoder(&self, _ask: &Request) -> Box<dyn Encode> {
         Box::new(encode::Encoder::default())
+    }
+
+    fn read_count(&self, payload: &Payload) -> Result<Request, Malformed> {
+        request::read_prompt(payload)
     }
 }
 
@@ -56,5 +61,14 @@ impl Upstream for Anthropic {
 
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(decode::Decoder::default())
+    }
+
+    fn write_count(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        call::write_count(ask, to, dropped)
     }
 }

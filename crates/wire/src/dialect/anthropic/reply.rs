@@ -7,7 +7,7 @@ use crate::{
     dialect::{
         fields::{At, Fields},
         figures::Figures,
-        json,
+        json, signature,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -36,7 +36,7 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         id: fields.text("id")?.unwrap_or_default(),
         model: fields.text("model")?.unwrap_or_default(),
         created: None,
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Anthropic, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Anthropic, raw.get(), None)),
         extra: fields.rest(),
         choices: vec![Choice { blocks, finish, message_extra: Extra::new(), extra: Extra::new() }],
     })
@@ -74,6 +74,13 @@ pub(super) fn write(reply: &Response) -> Bytes {
         o.text("model", &reply.model);
         o.list("content", |list| {
             for block in blocks.iter().filter(|block| native || !is_empty(block)) {
+                if let Some(signature) = signature::in_extra(&block.extra)
+                    && matches!(block.part, Part::ToolCall(_))
+                {
+                    let signature = Some(signature::marked(&signature));
+                    let signed = Part::Thinking { text: String::new(), signature };
+                    block::write(list, &signed.into(), native);
+                }
                 block::write(list, block, native);
             }
         });

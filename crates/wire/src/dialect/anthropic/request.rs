@@ -14,10 +14,27 @@ use crate::{
 };
 
 pub(super) fn read(payload: &Payload) -> Result<Request, Malformed> {
+    let mut fields = fields(payload)?;
+    let max_tokens = fields.need("max_tokens", "a number of tokens")?;
+    request(fields, Some(max_tokens))
+}
+
+/// A request whose tokens are to be counted: it names no limit.
+/// <https://platform.claude.com/docs/en/api/messages/count_tokens>
+pub(super) fn read_prompt(payload: &Payload) -> Result<Request, Malformed> {
+    let mut fields = fields(payload)?;
+    let max_tokens = fields.get("max_tokens", "a number of tokens")?;
+    request(fields, max_tokens)
+}
+
+fn fields(payload: &Payload) -> Result<Fields<'_, 'static>, Malformed> {
     let mut fields = Fields::of_body(&payload.body)?;
     fields.leave_out(&payload.body, &payload.peek.ours);
+    Ok(fields)
+}
+
+fn request(mut fields: Fields<'_, 'static>, max_tokens: Option<u64>) -> Result<Request, Malformed> {
     let stream = fields.get("stream", "true or false")?.unwrap_or(false);
-    let max_tokens = fields.need("max_tokens", "a number of tokens")?;
     let messages = messages(&mut fields)?;
     let (tool_choice, parallel_tools) = tool_choice(&mut fields)?;
     let (reasoning, format, output_extra) = output(&mut fields)?;
@@ -28,7 +45,7 @@ pub(super) fn read(payload: &Payload) -> Result<Request, Malformed> {
         messages,
         stream,
         include_usage: stream,
-        max_tokens: Some(MaxTokens::Plain(max_tokens)),
+        max_tokens: max_tokens.map(MaxTokens::Plain),
         sampling: Sampling {
             temperature: fields.get("temperature", "a number")?,
             top_p: fields.get("top_p", "a number")?,

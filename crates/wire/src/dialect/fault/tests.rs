@@ -111,7 +111,82 @@ fn retry_after_is_read_in_seconds_and_milliseconds() {
 #[test]
 fn bodies_and_messages_are_bounded() {
     let long = "x".repeat(200_000);
-    let fault = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), &long.into());
+    let fault = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), long.as_bytes());
     assert_eq!(fault.body.len(), MAX_BODY);
     assert_eq!(fault.message.len(), MAX_MESSAGE);
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>
+#[test]
+fn amazons_errors_are_named_in_a_header_or_in_the_body() {
+    use FaultKind as K;
+    for (status, name, message, kind) in [
+        (400, "ValidationException", "Malformed input request", K::BadRequest),
+        (400, "ValidationException", "Input is too long for requested model.", K::ContextWindow),
+        (400, "ValidationException", "The provided model identifier is invalid.", K::NotFound),
+        (400, "ServiceQuotaExceededException", "no", K::RateLimit),
+        (403, "AccessDeniedException", "no", K::Credential),
+        (403, "InvalidSignatureException", "no", K::Credential),
+        (400, "ExpiredTokenException", "no", K::Credential),
+        (404, "ResourceNotFoundException", "no", K::NotFound),
+        (408, "ModelTimeoutException", "no", K::Timeout),
+        (424, "ModelErrorException", "no", K::Server),
+        (429, "ThrottlingException", "no", K::RateLimit),
+        (429, "ModelNotReadyException", "no", K::RateLimit),
+        (500, "InternalServerException", "no", K::Server),
+        (503, "ServiceUnavailableException", "no", K::Unavailable),
+    ] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let mut headers = HeaderMap::new();
+        let long = format!("{name}:http://internal.amazon.com/coral/com.amazon.bedrock/");
+        headers.insert("x-amzn-errortype", long.parse().unwrap());
+        let body = format!(r#"{{"message":"{message}"}}"#);
+        let fault = read(status, &headers, body.as_bytes());
+        assert_eq!((fault.kind, fault.message.as_str()), (kind, message), "{name}");
+        assert_eq!(fault.error_type.as_deref(), Some(name));
+        let body =
+            format!(r#"{{"__type":"com.amazon.coral.service#{name}","Message":"{message}"}}"#);
+        assert_eq!(read(status, &HeaderMap::new(), body.as_bytes()).kind, kind, "{name}");
+        // Within a stream the name begins small, and there is no status but its own.
+        let mut small = name.to_owned();
+        small[..1].make_ascii_lowercase();
+        let body = format!(r#"{{"message":"{message}"}}"#);
+        let fault = named(&small, body.as_bytes());
+        assert_eq!(fault.error_type.as_deref(), Some(name));
+    }
+    assert_eq!(named("modelStreamErrorException", b"{}").kind, K::Server);
+    assert_eq!(named("", b"").kind, K::Server);
+}
+
+/// <https://ai.google.dev/gemini-api/docs/troubleshooting>
+#[test]
+fn googles_envelope_says_when_to_come_back_and_what_was_wrong() {
+    let quota = br#"{"error":{"code":429,"message":"You exceeded your current quota.","status":
+        "RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure"},
+        {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.074824224s"}]}}"#;
+    let fault = read(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), quota);
+    assert_eq!(fault.kind, FaultKind::RateLimit);
+    assert_eq!(fault.retry_after_ms, Some(34_075));
+    assert_eq!(fault.error_type.as_deref(), Some("RESOURCE_EXHAUSTED"));
+    let field =
+        br#"{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"x\"",
+        "status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations":[{"field":"generation_config","description":"Unknown name"}]}]}}"#;
+    let fault = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), field);
+    assert_eq!(fault.kind, FaultKind::BadRequest);
+    assert_eq!(fault.param.as_deref(), Some("generation_config"));
+    let key = br#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",
+        "status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",
+        "reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#;
+    let fault = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), key);
+    assert_eq!(fault.kind, FaultKind::Credential);
+    assert_eq!(fault.code.as_deref(), Some("API_KEY_INVALID"));
+    let long =
+        br#"{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum
+        number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}"#;
+    let long = String::from_utf8_lossy(long).replace('\n', "").replace("        ", " ");
+    let fault = read(StatusCode::BAD_REQUEST, &HeaderMap::new(), long.as_bytes());
+    assert_eq!(fault.kind, FaultKind::ContextWindow);
+    let overloaded = br#"{"error":{"message":"Overloaded","status":"UNAVAILABLE"}}"#;
+    assert_eq!(inside(overloaded).kind, FaultKind::Unavailable);
 }

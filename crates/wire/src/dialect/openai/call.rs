@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, json, sieve::Sieve},
+    dialect::{body::Body, gemini, json, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -88,6 +88,7 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
     for (index, tool) in ask.tools.iter().enumerate() {
         if let Tool::Other { dialect, kind, .. } = tool
             && *dialect != Dialect::Openai
+            && !native
         {
             let why = format!("`{kind}` is a tool of {} alone", dialect.name());
             sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -160,7 +161,7 @@ fn tool_choice(
             });
         }),
         ToolChoice::Other { dialect: Dialect::Openai, raw } => body.raw("tool_choice", raw),
-        ToolChoice::Other { dialect: Dialect::Anthropic, .. } => {
+        ToolChoice::Other { .. } => {
             sieve.refuse("tool_choice", "openai has no such choice")?;
         }
     }
@@ -182,19 +183,23 @@ fn format(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), C
             });
         }),
         Some(Format::Other { dialect: Dialect::Openai, raw }) => body.raw("response_format", raw),
-        Some(Format::Other { dialect: Dialect::Anthropic, .. }) => {
-            sieve.refuse("output_config.format", "openai has no such format")?;
+        Some(Format::Other { dialect, .. }) => {
+            let field = match dialect {
+                Dialect::Anthropic => "output_config.format",
+                _ => "response_format",
+            };
+            sieve.refuse(field, "openai has no such format")?;
         }
     }
     Ok(())
 }
 
-/// OpenAI wants a name, and holds the answer to the schema only when `strict` says so; Anthropic
-/// has no name and always does.
+/// OpenAI wants a name, and holds the answer to the schema only when `strict` says so; others have
+/// no name and always do.
 fn write_schema(o: &mut json::Object<'_>, schema: &Schema, surface: Dialect) {
     let given = |name: Option<&str>| match surface {
-        Dialect::Openai => name.map(ToOwned::to_owned),
-        Dialect::Anthropic => Some(name.unwrap_or("answer").to_owned()),
+        Dialect::Openai | Dialect::Responses => name.map(ToOwned::to_owned),
+        _ => Some(name.unwrap_or("answer").to_owned()),
     };
     o.some_text("name", given(schema.name.as_deref()).as_deref());
     o.some_text("description", schema.description.as_deref());
@@ -202,8 +207,8 @@ fn write_schema(o: &mut json::Object<'_>, schema: &Schema, surface: Dialect) {
         o.raw("schema", raw.get());
     }
     let strict = match surface {
-        Dialect::Openai => schema.strict,
-        Dialect::Anthropic => Some(true),
+        Dialect::Openai | Dialect::Responses => schema.strict,
+        _ => Some(true),
     };
     if let Some(strict) = strict {
         o.flag("strict", strict);
@@ -212,7 +217,7 @@ fn write_schema(o: &mut json::Object<'_>, schema: &Schema, surface: Dialect) {
 
 /// The effort that the client named, or the one whose budget on Anthropic's side
 /// (1,024, 2,048 and 4,096 tokens) the asked-for budget reaches.
-fn effort(reasoning: &Reasoning) -> Option<&str> {
+pub(in crate::dialect) fn effort(reasoning: &Reasoning) -> Option<&str> {
     match (reasoning.effort.as_deref(), reasoning.thinking) {
         // Anthropic's strongest word; OpenAI's models differ in what they have above `high`.
         (Some("max"), Some(Thinking::Enabled { .. } | Thinking::Adaptive)) => Some("high"),
@@ -234,17 +239,20 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
     if let Some(tier) = &ask.service_tier {
         match (ask.surface, tier.as_str()) {
             (Dialect::Anthropic, "standard_only") => body.text("service_tier", "default"),
-            (Dialect::Openai | Dialect::Anthropic, tier) => body.text("service_tier", tier),
+            (_, tier) => body.text("service_tier", tier),
         }
     }
     if !ask.metadata.is_empty() {
         match ask.surface {
-            Dialect::Openai => body.put("metadata", |out| {
+            Dialect::Openai | Dialect::Responses => body.put("metadata", |out| {
                 json::object(out, |o| o.extra(&ask.metadata));
             }),
             // OpenAI takes metadata only of answers that it stores.
-            Dialect::Anthropic => sieve.hint("metadata"),
+            _ => sieve.hint("metadata"),
         }
+    }
+    if ask.surface == Dialect::Gemini {
+        return gemini::foreign(ask, sieve);
     }
     for (name, _) in &ask.output_extra {
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
@@ -254,8 +262,15 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             sieve.hint(name);
             continue;
         }
-        if ask.surface != Dialect::Openai && ANTHROPIC_ONLY.contains(&&**name) {
-            sieve.refuse(name, "only anthropic has this parameter")?;
+        let foreign = match ask.surface {
+            // Of responses there is only what `elsewhere` left: what chat completions have, too.
+            Dialect::Openai | Dialect::Completions | Dialect::Responses => false,
+            Dialect::Anthropic => ANTHROPIC_ONLY.contains(&&**name),
+            _ => true,
+        };
+        if foreign {
+            let why = format!("only {} has this parameter", ask.surface.name());
+            sieve.refuse(name, &why)?;
         } else if !body.has(name) {
             body.raw(name, raw);
         }

@@ -127,6 +127,9 @@ impl State {
         for choice in chunk.choices.unwrap_or_default() {
             self.choice(choice, out)?;
         }
+        if let Some(raw) = chunk.service_tier {
+            self.figures.read_tier(raw.get().as_bytes(), &(0..raw.get().len()));
+        }
         if let Some(raw) = chunk.usage {
             let text = raw.get();
             self.figures.read(Dialect::Openai, text.as_bytes(), &(0..text.len()));

@@ -7,9 +7,10 @@ use crate::{
     dialect::{
         Encode,
         json::{self, Object},
+        signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Opening, Place, Start},
+    op::chat::{Delta, Event, Opening, Place, Raw, Start},
     usage::Usage,
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Encoder {
     tools: Vec<(u32, u64)>,
     /// Thinking blocks so far, by choice.
     thoughts: Vec<(u32, u64)>,
+    /// Google's signature of the call that opens next, by choice.
+    ahead: Option<(u32, Raw)>,
     usage: Option<Usage>,
 }
 
@@ -51,6 +54,7 @@ impl Encoder {
             open: Vec::new(),
             tools: Vec::new(),
             thoughts: Vec::new(),
+            ahead: None,
             usage: None,
         }
     }
@@ -64,6 +68,8 @@ impl Encoder {
             o.text("model", &start.model);
             if start.upstream == Dialect::Openai {
                 o.extra(&start.extra);
+            } else if let Some(word) = start.usage.and_then(|usage| usage::tier(&usage)) {
+                o.text("service_tier", word);
             }
         });
         head.truncate(head.len() - 1);
@@ -127,6 +133,7 @@ impl Encoder {
             }
             Opening::ToolCall { id, name } => {
                 let index = next(&mut self.tools, choice);
+                let ahead = self.ahead.take_if(|(of, _)| *of == choice);
                 self.delta(choice, out, |o| {
                     if first {
                         o.null("content");
@@ -140,12 +147,15 @@ impl Encoder {
                                 o.text("name", name);
                                 o.text("arguments", "");
                             });
+                            if let Some((_, content)) = &ahead {
+                                o.raw(signature::EXTRA_CONTENT, content.get());
+                            }
                         });
                     });
                 });
                 Kind::Tool(index)
             }
-            Opening::Other { dialect: Dialect::Openai | Dialect::Anthropic, .. } => Kind::Hidden,
+            Opening::Other { .. } => Kind::Hidden,
         };
         self.open.push((choice, part, kind));
     }
@@ -212,6 +222,11 @@ impl Encode for Encoder {
             }
             Event::Aside { choice, place: Place::Delta, name, value } => {
                 self.delta(*choice, out, |o| o.raw(name, value.get()));
+            }
+            Event::Aside { choice, place: Place::Part, value, .. } => {
+                let signature: Option<String> = serde_json::from_str(value.get()).ok();
+                let content = signature.as_deref().and_then(signature::extra_content);
+                self.ahead = content.map(|content| (*choice, content));
             }
             Event::Aside { choice, place: Place::Choice, name, value } => {
                 self.chunk(

@@ -93,8 +93,9 @@ impl Writer<'_, '_, '_> {
             Part::File { source: Source::Url(_), .. } => {
                 self.sieve.refuse(at, "openai takes documents in place, not by address")?;
             }
-            Part::Other { .. } | Part::OtherCall { .. } => {
-                self.sieve.refuse(at, "only anthropic has this kind of content")?;
+            Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } => {
+                let why = format!("only {} has this kind of content", dialect.name());
+                self.sieve.refuse(at, &why)?;
             }
             Part::ToolResult(result) => {
                 if result.is_error == Some(true) {
@@ -202,7 +203,7 @@ impl Writer<'_, '_, '_> {
             {
                 o.text("refusal", text);
             }
-            tool_calls(o, &message.blocks, native);
+            tool_calls(o, &message.blocks, native, &[]);
             if native {
                 o.extra(&message.extra);
             }
@@ -211,7 +212,7 @@ impl Writer<'_, '_, '_> {
 }
 
 /// `{"enabled": true}`
-fn cites(citations: &RawValue) -> bool {
+pub(in crate::dialect) fn cites(citations: &RawValue) -> bool {
     #[derive(serde::Deserialize)]
     struct Citations {
         enabled: bool,
@@ -350,7 +351,7 @@ fn write_part(list: &mut List<'_>, block: &Block, native: bool) {
             marks(o);
         }),
         Part::Other { dialect: Dialect::Openai, raw } => list.raw(raw.get()),
-        Part::Other { dialect: Dialect::Anthropic, .. } | Part::OtherCall { .. } => {}
+        Part::Other { .. } | Part::OtherCall { .. } => {}
         Part::Thinking { .. } | Part::RedactedThinking(_) => {}
         Part::ToolCall(_) | Part::ToolResult(_) => {}
     }
@@ -365,7 +366,8 @@ fn write_file(o: &mut Object<'_>, source: &Source, name: Option<&str>) {
     o.some_text("filename", name);
 }
 
-pub(super) fn tool_calls(o: &mut Object<'_>, blocks: &[Block], native: bool) {
+/// Writes `tool_calls`. `shown` are extra members of a call that others say in OpenAI's spelling.
+pub(super) fn tool_calls(o: &mut Object<'_>, blocks: &[Block], native: bool, shown: &[&str]) {
     if !blocks.iter().any(|b| matches!(b.part, Part::ToolCall(_) | Part::OtherCall { .. })) {
         return;
     }
@@ -377,6 +379,12 @@ pub(super) fn tool_calls(o: &mut Object<'_>, blocks: &[Block], native: bool) {
                     if native {
                         part::write_cache(o, block.cache.as_ref());
                         o.extra(&block.extra);
+                        return;
+                    }
+                    for (name, raw) in
+                        block.extra.iter().filter(|(name, _)| shown.contains(&&**name))
+                    {
+                        o.raw(name, raw.get());
                     }
                 });
             } else if let Part::OtherCall { dialect: Dialect::Openai, raw } = &block.part {

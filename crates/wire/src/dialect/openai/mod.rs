@@ -12,21 +12,40 @@ mod reply;
 mod request;
 mod usage;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Decode, Encode, Surface, Upstream};
+use super::{Decode, Encode, Surface, Upstream, json};
 use crate::{
     exchange::{CannotAsk, Malformed, Payload},
     op::chat::{Request, Response},
+    peek::Peek,
     target::Target,
 };
 
+pub(super) use call::effort;
 pub(super) use error::{broken, refusal};
-pub(super) use part::write_cache;
+pub(super) use message::cites;
+pub(super) use part::{source_of, url_of, write_cache};
+pub(super) use request::{include_usage, stop};
+pub(super) use usage::write as write_usage;
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]
 pub struct Openai;
+
+/// What a configuration sets, in OpenAI's names, as a request of nothing else.
+pub(super) fn read_defaults(defaults: &[(String, Bytes)]) -> Result<Request, Malformed> {
+    let mut body = BytesMut::from(&br#"{"model":"","messages":[]"#[..]);
+    for (name, value) in defaults {
+        body.put_u8(b',');
+        json::string(&mut body, name);
+        body.put_u8(b':');
+        body.put_slice(value);
+    }
+    body.put_u8(b'}');
+    let (body, peek) = (body.freeze(), Peek::default());
+    request::read(&Payload { body, peek, headers: Vec::new(), received_s: 0 })
+}
 
 impl Surface for Openai {
     fn read(&self, payload: &Payload) -> Result<Request, Malformed> {

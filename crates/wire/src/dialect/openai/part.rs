@@ -2,11 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::request::thinking_blocks;
+use super::{chunk::Prose, request::thinking_blocks};
 use crate::{
     dialect::{
         fields::{At, Fields, is_string, list, string},
         json::{List, Object},
+        responses::ITEM,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -31,6 +32,12 @@ fn read(raw: &RawValue, at: At<'_>) -> Result<Block, Malformed> {
         "image_url" => image(&mut fields)?,
         "input_audio" => audio(&mut fields)?,
         "file" => file(&mut fields)?,
+        // Mistral's models think among their parts.
+        // https://docs.mistral.ai/capabilities/reasoning/
+        "thinking" => {
+            let prose: Prose = fields.need("thinking", "a list of texts")?;
+            Some(Part::Thinking { text: prose.text, signature: None })
+        }
         _ => None,
     };
     let Some(part) = part else {
@@ -77,7 +84,7 @@ fn file(fields: &mut Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
 }
 
 /// `data:image/png;base64,iVBOR…` is in place; anything else is an address.
-fn source_of(url: String) -> Source {
+pub(in crate::dialect) fn source_of(url: String) -> Source {
     let parts = url
         .strip_prefix("data:")
         .and_then(|rest| rest.split_once(";base64,"))
@@ -91,7 +98,7 @@ fn source_of(url: String) -> Source {
 }
 
 /// The address of a source; `None` where OpenAI has no way to say it.
-pub(super) fn url_of(source: &Source) -> Option<String> {
+pub(in crate::dialect) fn url_of(source: &Source) -> Option<String> {
     match source {
         Source::Base64 { media_type, data } => Some(format!("data:{media_type};base64,{data}")),
         Source::Url(url) => Some(url.clone()),
@@ -160,20 +167,24 @@ pub(super) fn write_thoughts(o: &mut Object<'_>, blocks: &[Block]) {
 }
 
 fn write_thought(list: &mut List<'_>, block: &Block) {
+    let marks = |o: &mut Object<'_>| {
+        write_cache(o, block.cache.as_ref());
+        for (name, raw) in block.extra.iter().filter(|(name, _)| **name != *ITEM) {
+            o.raw(name, raw.get());
+        }
+    };
     if let Part::Thinking { text, signature } = &block.part {
         list.object(|o| {
             o.text("type", "thinking");
             o.text("thinking", text);
             o.some_text("signature", signature.as_deref());
-            write_cache(o, block.cache.as_ref());
-            o.extra(&block.extra);
+            marks(o);
         });
     } else if let Part::RedactedThinking(data) = &block.part {
         list.object(|o| {
             o.text("type", "redacted_thinking");
             o.text("data", data);
-            write_cache(o, block.cache.as_ref());
-            o.extra(&block.extra);
+            marks(o);
         });
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         fields::{At, Fields, is_string, string},
         figures::Figures,
         json::{self, Object},
+        signature,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -31,13 +32,15 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         .map(|(index, raw)| choice(raw, At::Item(&at, index)))
         .collect::<Result<_, _>>()?;
     fields.take("object");
+    let tier = fields.peek("service_tier").and_then(|raw| raw.get().strip_prefix('"'));
+    let tier = tier.and_then(|word| word.strip_suffix('"'));
     Ok(Response {
         upstream: Dialect::Openai,
         id: fields.text("id")?.unwrap_or_default(),
         model: fields.text("model")?.unwrap_or_default(),
         created: fields.take("created").and_then(|raw| serde_json::from_str(raw.get()).ok()),
         choices,
-        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Openai, raw.get())),
+        usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Openai, raw.get(), tier)),
         extra: fields.rest(),
     })
 }
@@ -95,7 +98,7 @@ pub(super) fn write(reply: &Response) -> Bytes {
         o.text("model", &reply.model);
         o.list("choices", |list| {
             for (index, choice) in (0u64..).zip(&reply.choices) {
-                list.object(|o| write_choice(o, index, choice, native));
+                list.object(|o| write_choice(o, index, choice, native, &reply.id));
             }
         });
         if let Some(usage) = &reply.usage {
@@ -103,12 +106,14 @@ pub(super) fn write(reply: &Response) -> Bytes {
         }
         if native {
             o.extra(&reply.extra);
+        } else if let Some(word) = reply.usage.and_then(|usage| usage::tier(&usage)) {
+            o.text("service_tier", word);
         }
     });
     out.freeze()
 }
 
-fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
+fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool, id: &str) {
     o.integer("index", index);
     o.object("message", |o| {
         o.text("role", "assistant");
@@ -124,18 +129,64 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool) {
             Some(text) => o.text("refusal", text),
             None => o.null("refusal"),
         }
-        message::tool_calls(o, &choice.blocks, native);
-        if native {
-            o.extra(&choice.message_extra);
+        message::tool_calls(o, &choice.blocks, native, &[signature::EXTRA_CONTENT]);
+        if !native {
+            images(o, &choice.blocks);
+            sound(o, &choice.blocks, id);
+        }
+        for (name, raw) in &choice.message_extra {
+            // What others say in OpenAI's spelling.
+            if native || matches!(&**name, "annotations" | signature::EXTRA_CONTENT) {
+                o.raw(name, raw.get());
+            }
         }
     });
     match &choice.finish {
         Some(finish) => o.text("finish_reason", finish.reason.openai()),
         None => o.null("finish_reason"),
     }
-    if native {
-        o.extra(&choice.extra);
+    for (name, raw) in &choice.extra {
+        if native || **name == *"logprobs" {
+            o.raw(name, raw.get());
+        }
     }
+}
+
+/// What was said aloud: OpenAI has one piece of it.
+fn sound(o: &mut Object<'_>, blocks: &[Block], id: &str) {
+    let said = blocks.iter().find_map(|block| match &block.part {
+        Part::Audio { data, .. } => Some(data),
+        _ => None,
+    });
+    if let Some(data) = said {
+        o.object("audio", |o| {
+            o.text("id", &format!("audio_{id}"));
+            o.text("data", data);
+            o.integer("expires_at", 0);
+            o.text("transcript", "");
+        });
+    }
+}
+
+/// Pictures beside the text, as OpenRouter and LiteLLM have them.
+fn images(o: &mut Object<'_>, blocks: &[Block]) {
+    let pictures = blocks.iter().filter_map(|block| match &block.part {
+        Part::Image { source, .. } => part::url_of(source),
+        _ => None,
+    });
+    let pictures: Vec<String> = pictures.collect();
+    if pictures.is_empty() {
+        return;
+    }
+    o.list("images", |list| {
+        for (index, url) in (0u64..).zip(&pictures) {
+            list.object(|o| {
+                o.text("type", "image_url");
+                o.object("image_url", |o| o.text("url", url));
+                o.integer("index", index);
+            });
+        }
+    });
 }
 
 fn text_of(block: &Block) -> Option<&str> {

@@ -28,7 +28,7 @@ pub(super) fn read(payload: &Payload) -> Result<Request, Malformed> {
     let stream = fields.get("stream", "true or false")?.unwrap_or(false);
     Ok(Request {
         surface: Dialect::Openai,
-        model: fields.need_text("model")?,
+        model: fields.model(payload)?,
         messages,
         stream,
         include_usage: include_usage(&mut fields)? && stream,
@@ -52,7 +52,7 @@ pub(super) fn read(payload: &Payload) -> Result<Request, Malformed> {
 }
 
 /// The other stream options (`include_obfuscation`) are about the transport, which is ours.
-fn include_usage(fields: &mut Fields<'_, '_>) -> Result<bool, Malformed> {
+pub(in crate::dialect) fn include_usage(fields: &mut Fields<'_, '_>) -> Result<bool, Malformed> {
     let at = At::Field(&At::Body, "stream_options");
     let Some(raw) = fields.take("stream_options") else { return Ok(false) };
     Ok(Fields::of(raw, at)?.get("include_usage", "true or false")?.unwrap_or(false))
@@ -86,7 +86,7 @@ fn sampling(fields: &mut Fields<'_, '_>) -> Result<Sampling, Malformed> {
     })
 }
 
-fn stop(fields: &mut Fields<'_, '_>) -> Result<Option<Stop>, Malformed> {
+pub(in crate::dialect) fn stop(fields: &mut Fields<'_, '_>) -> Result<Option<Stop>, Malformed> {
     let Some(raw) = fields.take("stop") else { return Ok(None) };
     let at = At::Field(&At::Body, "stop");
     if is_string(raw) {
@@ -200,7 +200,7 @@ fn tools(fields: &mut Fields<'_, '_>) -> Result<Vec<Tool>, Malformed> {
 
 fn tool(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
     let mut fields = Fields::of(raw, at)?;
-    let kind = fields.need_text("type")?;
+    let Some(kind) = fields.text("type")? else { return googles(raw, fields) };
     if kind != "function" {
         return Ok(Tool::Other { dialect: Dialect::Openai, kind, raw: raw.to_owned() });
     }
@@ -222,6 +222,22 @@ fn tool(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
         return Ok(Tool::Other { dialect: Dialect::Openai, kind, raw: raw.to_owned() });
     }
     Ok(Tool::Function(read))
+}
+
+/// `{"googleSearch": {}}`, which LiteLLM's clients put among OpenAI's tools.
+fn googles(raw: &RawValue, fields: Fields<'_, '_>) -> Result<Tool, Malformed> {
+    let wrong = fields.wrong("type", "a string");
+    let members = fields.rest();
+    match members.as_slice() {
+        [(name, value)] if value.get().starts_with('{') && **name != *"function" => {
+            Ok(Tool::Other {
+                dialect: Dialect::Gemini,
+                kind: name.to_string(),
+                raw: raw.to_owned(),
+            })
+        }
+        _ => Err(wrong),
+    }
 }
 
 fn tool_choice(fields: &mut Fields<'_, '_>) -> Result<Option<ToolChoice>, Malformed> {

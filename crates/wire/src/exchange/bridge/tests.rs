@@ -17,6 +17,7 @@ fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: Vec::new(),
+        ..Provider::default()
     };
     Target {
         id: "t".into(),
@@ -25,6 +26,7 @@ fn target(dialect: Dialect) -> Target {
         dialect,
         base: "https://api.test/v1".into(),
         credential: Some(Secret::new("sk-secret")),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),
@@ -137,7 +139,7 @@ fn a_field_given_twice_is_refused() {
         headers: Vec::new(),
         received_s: 0,
     };
-    let error = dialect::surface(Dialect::Openai).read(&payload).unwrap_err();
+    let error = dialect::surface(Dialect::Openai).unwrap().read(&payload).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("messages[0]"));
     assert!(error.message.contains("none of them given twice"), "{}", error.message);
 }

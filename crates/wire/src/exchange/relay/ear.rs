@@ -2,16 +2,17 @@
 
 use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 
-use super::facts::Facts;
+use super::{facts::Facts, stamp::Stamp};
 use crate::{
     Dialect, Operation,
-    dialect::{fault_inside, figures::Figures},
+    dialect::{cohere, fault_inside, figures::Figures, gemini},
     fault::{Fault, FaultKind},
     frame::sse::{Frame, next_line},
     json::Scan,
+    op::chat::Reason,
     usage::Usage,
 };
 
@@ -19,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Ear {
     dialect: Dialect,
+    /// What an answer's own names are replaced by, of responses.
+    pub(super) stamp: Stamp,
     /// The client did not ask for the event that holds nothing but `usage`: we did.
     pub(super) hide_usage: bool,
     /// Bytes of the request's body.
@@ -29,6 +32,8 @@ pub(super) struct Ear {
     pub(super) done: bool,
     /// In OpenAI's words.
     pub(super) finish: Option<&'static str>,
+    /// A tool was called, where the last event does not say so.
+    called: bool,
     figures: Figures,
     /// Something came, be it only a comment.
     heard: bool,
@@ -54,6 +59,8 @@ pub(super) enum Verdict {
     /// The same for an event whose data is spread over lines: the data joined, and the place in
     /// it.
     Rewrite(Vec<u8>, Range<usize>),
+    /// Another event in its place.
+    Replace(Bytes),
 }
 
 /// Boxed: it is returned once for every event, and hardly ever there.
@@ -63,11 +70,13 @@ impl Ear {
     pub(super) fn new(dialect: Dialect) -> Self {
         Ear {
             dialect,
+            stamp: Stamp::default(),
             hide_usage: false,
             prompt_bytes: 0,
             begun: false,
             done: false,
             finish: None,
+            called: false,
             figures: Figures::default(),
             heard: false,
             content: Content::default(),
@@ -79,15 +88,6 @@ impl Ear {
     #[inline]
     pub(super) fn event(&mut self, raw: &[u8], restamp: bool) -> Heard<Verdict> {
         match self.dialect {
-            Dialect::Openai => {
-                if let Some(data) = single_line(raw, b"data: ")
-                    && self.begun
-                    && is_quiet(data)
-                {
-                    self.content.add(data);
-                    return Ok(if restamp { restamp_early(raw, data) } else { Verdict::Pass });
-                }
-            }
             Dialect::Anthropic => {
                 const DELTA: &[u8] = b"event: content_block_delta\ndata: ";
                 if let Some(data) = single_line(raw, DELTA)
@@ -96,6 +96,39 @@ impl Ear {
                 {
                     self.content.add(data);
                     return Ok(Verdict::Pass);
+                }
+            }
+            Dialect::Cohere => {
+                const DELTA: &[u8] = b"event: content-delta\ndata: ";
+                if let Some(data) = single_line(raw, DELTA)
+                    && self.begun
+                    && is_braced(data)
+                {
+                    self.content.add(data);
+                    return Ok(Verdict::Pass);
+                }
+            }
+            // Each event may hold the last figures, and most do.
+            Dialect::Gemini => {}
+            Dialect::Responses => {
+                if self.begun
+                    && let Some((name, data)) = named_line(raw)
+                    && is_braced(data)
+                    && !tells_of_answer(name)
+                {
+                    if name.ends_with(b".delta") {
+                        self.content.add(data);
+                    }
+                    return Ok(Verdict::Pass);
+                }
+            }
+            _ => {
+                if let Some(data) = single_line(raw, b"data: ")
+                    && self.begun
+                    && is_quiet(data)
+                {
+                    self.content.add(data);
+                    return Ok(if restamp { restamp_early(raw, data) } else { Verdict::Pass });
                 }
             }
         }
@@ -107,6 +140,10 @@ impl Ear {
         self.begun = true;
         self.done = true;
         self.finish = facts.finish;
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(body, span);
+        }
+        self.searched(facts, body);
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -116,6 +153,7 @@ impl Ear {
                 self.content = Content { events: 1, bytes: content as u64, shortest: Some(0) };
             }
             Operation::Embeddings => self.figures.has_no_output(),
+            Operation::CountTokens => {}
         }
     }
 
@@ -175,8 +213,11 @@ impl Ear {
             garbled(&format!("an event of the upstream's stream is no JSON: {flaw}"))
         })?;
         let hide = match self.dialect {
-            Dialect::Openai => self.openai(&facts, data)?,
             Dialect::Anthropic => self.anthropic(&facts, &frame)?,
+            Dialect::Cohere => self.cohere(&facts, data)?,
+            Dialect::Gemini => self.gemini(&facts, data)?,
+            Dialect::Responses => return self.responses(&facts, &frame, raw),
+            _ => self.openai(&facts, data)?,
         };
         if hide {
             return Ok(Verdict::Hide);
@@ -194,6 +235,9 @@ impl Ear {
             return Err(Box::new(fault_inside(data)));
         }
         self.finish = self.finish.or(facts.finish);
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(data, span);
+        }
         let mut figures_only = false;
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
@@ -207,6 +251,34 @@ impl Ear {
             self.content.add(data);
         }
         Ok(false)
+    }
+
+    /// A stream that goes on after a call has ended in a call, whatever its last event says.
+    fn gemini(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(fault_inside(data)));
+        }
+        self.called |= facts.called;
+        self.finish = self.finish.or(match facts.finish {
+            Some("stop") if self.called => Some(Reason::ToolCalls.openai()),
+            finish => finish,
+        });
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        self.searched(facts, data);
+        self.begun = true;
+        self.content.add(data);
+        Ok(false)
+    }
+
+    /// Searches are no figure of Google's, but they have a price, which depends on the model.
+    fn searched(&mut self, facts: &Facts, text: &[u8]) {
+        let model = facts.model.clone().filter(|_| facts.queries > 0);
+        let model = model.and_then(|span| std::str::from_utf8(text.get(span)?).ok());
+        if let Some(model) = model {
+            self.figures.searches_beside(gemini::searches(model.trim_matches('"'), facts.queries));
+        }
     }
 
     /// <https://docs.claude.com/en/docs/build-with-claude/streaming#event-types>
@@ -235,6 +307,68 @@ impl Ear {
         }
         self.begun = true;
         Ok(false)
+    }
+
+    /// <https://docs.cohere.com/docs/streaming>
+    fn cohere(&mut self, facts: &Facts, data: &[u8]) -> Heard<bool> {
+        if facts.error {
+            return Err(Box::new(cohere::failed(data)));
+        }
+        let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or_default();
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        match kind {
+            b"\"message-end\"" => {
+                self.done = true;
+                self.finish = self.finish.or(facts.finish).or(Some(Reason::Stop.openai()));
+            }
+            b"\"content-delta\"" | b"\"tool-plan-delta\"" | b"\"tool-call-delta\"" => {
+                self.content.add(data);
+            }
+            _ => {}
+        }
+        self.begun = true;
+        Ok(false)
+    }
+
+    /// <https://platform.openai.com/docs/api-reference/responses-streaming>
+    fn responses(&mut self, facts: &Facts, frame: &Frame<'_>, raw: &[u8]) -> Heard<Verdict> {
+        let data: &[u8] = &frame.data;
+        let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or(frame.event);
+        let kind = kind.strip_prefix(b"\"").and_then(|k| k.strip_suffix(b"\"")).unwrap_or(kind);
+        match kind {
+            b"error" => return Err(Box::new(fault_inside(data))),
+            b"response.failed" => {
+                let response = facts.response.clone().and_then(|span| data.get(span));
+                return Err(Box::new(fault_inside(response.unwrap_or(data))));
+            }
+            b"response.completed" | b"response.incomplete" => {
+                self.done = true;
+                self.finish = facts.finish.or(Some("stop"));
+            }
+            _ if facts.error => return Err(Box::new(fault_inside(data))),
+            _ if kind.ends_with(b".delta") => self.content.add(data),
+            _ => {}
+        }
+        if let Some(span) = &facts.usage {
+            self.figures.read(self.dialect, data, span);
+        }
+        if !kind.starts_with(b"response.") {
+            return Ok(Verdict::Pass);
+        }
+        self.begun = true;
+        if !tells_of_answer(kind) {
+            return Ok(Verdict::Pass);
+        }
+        Ok(match self.stamp.stamped(facts, data) {
+            None => Verdict::Pass,
+            Some(stamped) => {
+                let mut event = BytesMut::with_capacity(raw.len() + 256);
+                write_event(raw, &stamped, &mut event);
+                Verdict::Replace(event.freeze())
+            }
+        })
     }
 
     /// An event without data is a comment and the like; before the stream has begun it may also be
@@ -288,6 +422,24 @@ fn single_line<'a>(raw: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let data = raw.strip_prefix(prefix)?;
     let data = data.strip_suffix(b"\n\n").or_else(|| data.strip_suffix(b"\r\n\r\n"))?;
     memchr::memchr2(b'\n', b'\r', data).is_none().then_some(data)
+}
+
+/// Name and data of an event that has both, each on a line.
+#[inline]
+fn named_line(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = raw.strip_prefix(b"event: ")?;
+    let (name, rest) = rest.split_at_checked(memchr::memchr(b'\n', rest)?)?;
+    let data = single_line(rest.get(1..)?, b"data: ")?;
+    Some((name.strip_suffix(b"\r").unwrap_or(name), data))
+}
+
+/// Whether an event has the answer in it, or may end it.
+#[inline]
+fn tells_of_answer(kind: &[u8]) -> bool {
+    match kind.strip_prefix(b"response.") {
+        Some(rest) => !rest.contains(&b'.') && !rest.contains(&b'_') || rest == b"in_progress",
+        None => true,
+    }
 }
 
 #[inline]

@@ -46,12 +46,15 @@ impl<'a> Edits<'a> {
 
     /// The target's own name for the model.
     pub(super) fn model(&mut self, to: &Target) {
-        if *self.peek.model == *to.model {
+        // Named by the path, the body may say something else.
+        if *self.peek.model == *to.model && !self.peek.named {
             return;
         }
         let span = &self.peek.model_span;
         if let Some(i) = self.peek.members.iter().position(|m| m.value == *span) {
             self.touched.entry(i).or_default().value = Some(json(&*to.model));
+        } else if self.peek.named {
+            self.added.push(("model".to_owned(), json(&*to.model)));
         }
     }
 
@@ -62,6 +65,24 @@ impl<'a> Edits<'a> {
                 self.added.push((name.clone(), value.clone()));
             }
         }
+    }
+
+    /// The value of a member, if it is a string.
+    pub(super) fn string(&self, name: &str) -> Option<String> {
+        let member = self.named(name).next().and_then(|i| self.peek.members.get(i))?;
+        serde_json::from_slice(self.text(&member.value)).ok()
+    }
+
+    /// Whether a member is there and says something.
+    pub(super) fn says(&self, name: &str) -> bool {
+        self.named(name)
+            .filter_map(|i| self.peek.members.get(i))
+            .any(|member| !matches!(self.text(&member.value), b"null" | b"false"))
+    }
+
+    /// Another text in place of a member's value.
+    pub(super) fn replace(&mut self, name: &str, text: &str) {
+        self.set(name, json(text));
     }
 
     /// Sets `stream_options.include_usage`.
@@ -93,13 +114,16 @@ impl<'a> Edits<'a> {
     pub(super) fn patches(&mut self, to: &Target) {
         for patch in &to.provider.patch {
             match patch {
-                Patch::Drop(name) => self.drop_all(name),
+                Patch::Drop(name) | Patch::Cut(name) => self.drop_all(name),
                 Patch::Rename(from, to) => self.rename(from, to),
+                Patch::RenameText(from, to) if self.is_text(from) => self.rename(from, to),
+                Patch::RenameText(..) => {}
                 Patch::Set(name, value) => self.set(name, json(value)),
                 Patch::Default(name, value) if !self.has(name) => {
                     self.added.push((name.clone(), json(value)));
                 }
-                Patch::Default(..) => {}
+                // A relay sends everything as it is.
+                Patch::Default(..) | Patch::Allow(_) => {}
                 Patch::Clamp(name, least, most) => self.clamp(name, *least, *most),
             }
         }
@@ -198,6 +222,13 @@ impl<'a> Edits<'a> {
         for (name, _) in self.added.iter_mut().filter(|(name, _)| name == from) {
             to.clone_into(name);
         }
+    }
+
+    fn is_text(&self, name: &str) -> bool {
+        let added = self.added.iter().find(|(n, _)| n == name).map(|(_, value)| &**value);
+        let member = || self.named(name).next().and_then(|i| self.peek.members.get(i));
+        let value = added.or_else(|| Some(self.text(&member()?.value)));
+        value.is_some_and(|value| value.starts_with(b"\""))
     }
 
     fn set(&mut self, name: &str, value: Bytes) {

@@ -1,4 +1,5 @@
 mod requests;
+mod responses;
 mod streams;
 mod support;
 

@@ -63,12 +63,12 @@ fn events_are_capped() {
     let fits = format!("data: {}\n\n", "x".repeat(MAX_EVENT_BYTES - 8));
     assert_eq!(decode(&[fits.as_bytes()]).unwrap().len(), 1);
     let long = format!("data: {}\n\n", "x".repeat(MAX_EVENT_BYTES - 7));
-    assert_eq!(decode(&[long.as_bytes()]), Err(TooLong));
+    assert_eq!(decode(&[long.as_bytes()]), Err(TooLong(MAX_EVENT_BYTES)));
     let pieces: Vec<&[u8]> = long.as_bytes().chunks(1000).collect();
-    assert_eq!(decode(&pieces), Err(TooLong));
+    assert_eq!(decode(&pieces), Err(TooLong(MAX_EVENT_BYTES)));
     // Many small lines without a blank one are an event too.
     let lines = ": x\n".repeat(300_000);
-    assert_eq!(decode(&[lines.as_bytes()]), Err(TooLong));
+    assert_eq!(decode(&[lines.as_bytes()]), Err(TooLong(MAX_EVENT_BYTES)));
 }
 
 #[test]

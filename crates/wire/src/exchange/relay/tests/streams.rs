@@ -1,10 +1,16 @@
-use super::support::{chat, messages};
+use super::support::{called, chat, messages, target};
 use super::*;
+use crate::{SearchSize, Tier};
 
 const OPENAI_TEXT: &str = include_str!("../streams/openai_text.sse");
 const OPENAI_TOOLS: &str = include_str!("../streams/openai_tools.sse");
 const REASONING: &str = include_str!("../streams/reasoning.sse");
 const ANTHROPIC: &str = include_str!("../streams/anthropic_thinking.sse");
+
+const COHERE: &str =
+    include_str!("../../../../../../fixtures/chat/tools_stream/upstream.cohere.sse");
+const COHERE_ERROR: &str =
+    include_str!("../../../../../../fixtures/chat/error_stream/upstream.cohere.sse");
 
 const STREAMED: &str = r#"{"model":"m","messages":[],"stream":true}"#;
 const STREAMED_WITH_USAGE: &str =
@@ -13,13 +19,13 @@ const STREAMED_MESSAGES: &str = r#"{"model":"m","messages":[],"max_tokens":9,"st
 
 /// All that can be seen of a stream that has passed.
 #[derive(Debug, PartialEq, Eq)]
-struct Passed {
-    out: String,
-    end: Result<(), (FaultKind, String)>,
-    usage: Usage,
-    finish: Option<&'static str>,
-    begun: bool,
-    done: bool,
+pub(super) struct Passed {
+    pub(super) out: String,
+    pub(super) end: Result<(), (FaultKind, String)>,
+    pub(super) usage: Usage,
+    pub(super) finish: Option<&'static str>,
+    pub(super) begun: bool,
+    pub(super) done: bool,
 }
 
 fn pass(mut relay: Relay, pieces: &[&[u8]]) -> Passed {
@@ -46,7 +52,7 @@ fn pass(mut relay: Relay, pieces: &[&[u8]]) -> Passed {
 
 /// The stream in one piece; any other cut must give the same.
 #[track_caller]
-fn passes(relay: impl Fn() -> Relay, stream: &str) -> Passed {
+pub(super) fn passes(relay: impl Fn() -> Relay, stream: &str) -> Passed {
     let bytes = stream.as_bytes();
     let whole = pass(relay(), &[bytes]);
     for cut in 0..=bytes.len() {
@@ -71,12 +77,22 @@ fn without(stream: &str, hidden: &str) -> String {
 const TEXT_USAGE: Usage = Usage {
     input: 19,
     cache_read: 4,
+    cache_read_audio: 0,
     cache_write: 0,
     cache_write_1h: 0,
+    cache_write_12h: 0,
     input_audio: 0,
+    input_image: 0,
+    input_video: 0,
     output: 10,
     reasoning: 0,
     output_audio: 0,
+    output_image: 0,
+    output_video: 0,
+    searches: 0,
+    search_size: SearchSize::Medium,
+    tier: Some(Tier::Standard),
+    us_only: false,
     estimated: false,
 };
 
@@ -127,6 +143,7 @@ fn anthropic_streams() {
         cache_write: 20,
         cache_write_1h: 30,
         output: 89,
+        tier: Some(Tier::Standard),
         ..Usage::default()
     };
     assert_eq!((passed.usage, passed.finish), (expect, Some("tool_calls")));
@@ -308,4 +325,25 @@ fn garbage_in_the_middle_is_a_fault() {
     let passed = passes(openai("m", STREAMED), &format!("{first}data: oops\n\n"));
     assert_eq!(passed.out, first);
     assert_eq!(passed.end.unwrap_err().0, FaultKind::BadResponse);
+}
+
+#[test]
+fn coheres_streams_pass_and_are_heard() {
+    let relay = || {
+        let to = target(Dialect::Cohere, "m");
+        called(Operation::Chat, Dialect::Cohere, "a", &to, STREAMED).0
+    };
+    let passed = passes(relay, COHERE);
+    assert_eq!(passed.out, COHERE);
+    assert_eq!(passed.usage, Usage { input: 37, output: 28, ..Usage::default() });
+    assert_eq!((passed.finish, passed.done), (Some("tool_calls"), true));
+
+    let failed = passes(relay, COHERE_ERROR);
+    let (kind, message) = failed.end.unwrap_err();
+    assert_eq!((kind, message.as_str()), (FaultKind::Server, "the model is overloaded"));
+    assert!(failed.out.ends_with("data: {\"type\":\"content-end\",\"index\":0}\n\n"));
+
+    let cut = passes(relay, &without(&without(COHERE, "message-end"), "[DONE]"));
+    assert_eq!(cut.end.unwrap_err().0, FaultKind::Disconnected);
+    assert!(cut.usage.estimated && cut.begun);
 }

@@ -21,6 +21,7 @@ pub(super) fn with_patches(dialect: Dialect, model: &str, patch: &str) -> Target
         dialect,
         base: "https://api.test/v1".into(),
         credential: Some(Secret::new("sk-secret")),
+        login: None,
         card: None,
         defaults: Vec::new(),
         headers: Vec::new(),

@@ -1,0 +1,194 @@
+//! Amazon Bedrock's Converse and ConverseStream, below `/model/{model}/`, with signatures checked.
+
+pub(super) mod aws;
+mod check;
+pub(super) mod frame;
+mod shapes;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+pub(super) use self::check::check;
+use super::{
+    openai::fragments,
+    refuse::Refuse,
+    reply::{Reply, UsageSpec},
+    said::{Finish, Prompt, Said, pieces},
+};
+
+/// The models that exist at Bedrock alone.
+const MODELS: &[&str] = &[
+    "anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "anthropic.claude-3-haiku-20240307-v1:0",
+    "amazon.nova-pro-v1:0",
+    "meta.llama3-3-70b-instruct-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6",
+];
+
+/// A checked request.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) model: String,
+    pub(super) prompt: Prompt,
+    pub(super) stream: bool,
+}
+
+/// The model in a path as it is sent, and whether a stream is asked for.
+pub(super) fn named(path: &str) -> Option<(String, bool)> {
+    let (model, action) = path.strip_prefix("/model/")?.split_once('/')?;
+    let stream = match action {
+        "converse" => false,
+        "converse-stream" => true,
+        _ => return None,
+    };
+    Some((decoded(model), stream))
+}
+
+fn decoded(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digits = [bytes.next().unwrap_or(b'0'), bytes.next().unwrap_or(b'0')];
+            let digits = std::str::from_utf8(&digits).unwrap_or("00");
+            out.push(u8::from_str_radix(digits, 16).unwrap_or(b'?'));
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Whether there is such a model.
+pub(super) fn exists(model: &str) -> bool {
+    MODELS.contains(&model)
+}
+
+/// The signature of a thought: the only one that the checks accept.
+fn signature(thought: &str) -> String {
+    format!("sig-{:08x}", thought.bytes().fold(11_u32, |h, b| h.wrapping_mul(31) + u32::from(b)))
+}
+
+fn stop_reason(said: &Said) -> &'static str {
+    match said.finish {
+        Finish::Stop => "end_turn",
+        Finish::StopSequence(_) => "stop_sequence",
+        Finish::Length => "max_tokens",
+        Finish::Calls => "tool_use",
+    }
+}
+
+fn usage(said: &Said, reply: &Reply) -> Option<Value> {
+    match &reply.usage {
+        UsageSpec::Missing => None,
+        UsageSpec::Exactly(value) => Some(value.clone()),
+        UsageSpec::Counted => Some(json!({
+            "inputTokens": said.input.saturating_sub(said.cached + said.cache_write),
+            "outputTokens": said.output,
+            "totalTokens": said.input + said.output,
+            "cacheReadInputTokens": said.cached,
+            "cacheWriteInputTokens": said.cache_write,
+        })),
+    }
+}
+
+/// The answer as one JSON document.
+pub(super) fn whole(said: &Said, reply: &Reply, serial: u64) -> Value {
+    let mut content = Vec::new();
+    if let Some(thought) = &said.reasoning {
+        let text = json!({"text": thought, "signature": signature(thought)});
+        content.push(json!({"reasoningContent": {"reasoningText": text}}));
+    }
+    if let Some(text) = said.text.as_ref().filter(|text| !text.is_empty()) {
+        content.push(json!({"text": text}));
+    }
+    for (i, call) in said.calls.iter().enumerate() {
+        content.push(json!({"toolUse": {
+            "toolUseId": tool_use_id(serial, i), "name": call.name, "input": call.arguments,
+        }}));
+    }
+    let mut body = json!({
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": stop_reason(said),
+        "metrics": {"latencyMs": 7},
+    });
+    if let (Some(usage), Some(body)) = (usage(said, reply), body.as_object_mut()) {
+        body.insert("usage".to_owned(), usage);
+    }
+    body
+}
+
+fn tool_use_id(serial: u64, index: usize) -> String {
+    format!("tooluse_{serial:06}_{index}")
+}
+
+/// The answer as messages of a stream.
+pub(super) fn events(said: &Said, reply: &Reply, serial: u64) -> Vec<Bytes> {
+    let mut out = vec![frame::event("messageStart", &json!({"role": "assistant"}))];
+    let mut index = 0;
+    let mut block = |start: Option<Value>, deltas: Vec<Value>, out: &mut Vec<Bytes>| {
+        if let Some(start) = start {
+            let start = json!({"contentBlockIndex": index, "start": start});
+            out.push(frame::event("contentBlockStart", &start));
+        }
+        for delta in deltas {
+            let delta = json!({"contentBlockIndex": index, "delta": delta, "p": "abcdefgh"});
+            out.push(frame::event("contentBlockDelta", &delta));
+        }
+        out.push(frame::event("contentBlockStop", &json!({"contentBlockIndex": index})));
+        index += 1;
+    };
+    if let Some(thought) = &said.reasoning {
+        let thinking = |name: &str, value: &str| json!({"reasoningContent": {name: value}});
+        let mut deltas: Vec<Value> =
+            pieces(thought).iter().map(|piece| thinking("text", piece)).collect();
+        deltas.push(thinking("signature", &signature(thought)));
+        block(None, deltas, &mut out);
+    }
+    if let Some(text) = said.text.as_ref().filter(|text| !text.is_empty()) {
+        block(None, pieces(text).iter().map(|piece| json!({"text": piece})).collect(), &mut out);
+    }
+    for (i, call) in said.calls.iter().enumerate() {
+        let id = tool_use_id(serial, i);
+        let start = json!({"toolUse": {"toolUseId": id, "name": call.name}});
+        let input = call.arguments.to_string();
+        let deltas =
+            fragments(&input).iter().map(|part| json!({"toolUse": {"input": part}})).collect();
+        block(Some(start), deltas, &mut out);
+    }
+    if reply.error_event {
+        out.truncate(out.len() / 2 + 1);
+        let message = json!({"message": "Bedrock is unable to process your request."});
+        out.push(frame::exception("serviceUnavailableException", &message));
+        return out;
+    }
+    out.push(frame::event("messageStop", &json!({"stopReason": stop_reason(said)})));
+    if let Some(usage) = usage(said, reply) {
+        let metadata = json!({"usage": usage, "metrics": {"latencyMs": 7}});
+        out.push(frame::event("metadata", &metadata));
+    }
+    out
+}
+
+/// The name that goes into `x-amzn-errortype`.
+pub(super) fn error_type(refuse: &Refuse) -> &'static str {
+    match (refuse.status, refuse.code) {
+        (_, Some("ExpiredTokenException")) => "ExpiredTokenException",
+        (_, Some("InvalidSignatureException")) => "InvalidSignatureException",
+        (_, Some("UnrecognizedClientException")) => "UnrecognizedClientException",
+        (400, _) => "ValidationException",
+        (401 | 403, _) => "AccessDeniedException",
+        (404, _) => "ResourceNotFoundException",
+        (408, _) => "ModelTimeoutException",
+        (424, _) => "ModelErrorException",
+        (429, _) => "ThrottlingException",
+        (503, _) => "ServiceUnavailableException",
+        _ => "InternalServerException",
+    }
+}
+
+/// An error in Bedrock's form.
+pub(super) fn error(refuse: &Refuse) -> Value {
+    json!({"message": refuse.message})
+}

@@ -1,0 +1,67 @@
+use serde_json::{Value, json};
+use tollgate_testkit::{ScriptedUpstream, call};
+
+const HEADERS: [(&str, &str); 2] =
+    [("authorization", "Bearer k"), ("content-type", "application/json")];
+
+async fn post(up: &ScriptedUpstream, path: &str, body: &Value) -> call::Answer {
+    call::call("POST", &format!("{}{path}", up.url()), &HEADERS, body.to_string()).await
+}
+
+fn ask(model: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": "hello there" }] })
+}
+
+#[tokio::test]
+async fn cohere_knows_its_fields_and_no_others() {
+    let up = ScriptedUpstream::start().await;
+    let mut body = ask("command-a-03-2025");
+    let whole = post(&up, "/v2/chat", &body).await.json();
+    assert_eq!(whole["message"]["content"][0]["text"], "You said: hello there");
+    assert_eq!(whole["finish_reason"], "COMPLETE");
+    body["stream"] = json!(true);
+    let answer = post(&up, "/v2/chat", &body).await;
+    let events = answer.events();
+    assert!(events[0].contains("message-start") && events.last().unwrap() == "[DONE]");
+    for (name, value) in [
+        ("top_p", json!(0.5)),
+        ("p", json!(1)),
+        ("tool_choice", json!("AUTO")),
+        ("response_format", json!({ "type": "json_schema" })),
+        ("stop_sequences", json!(["a", "b", "c", "d", "e", "f"])),
+    ] {
+        let mut body = body.clone();
+        body[name] = value;
+        let answer = post(&up, "/v2/chat", &body).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 422), "{name}");
+        assert!(answer.json()["message"].is_string(), "{name}");
+    }
+    let embed = json!({ "model": "embed-v4.0", "texts": ["a"] });
+    assert_eq!(post(&up, "/v2/embed", &embed).await.status, 400, "`input_type` is missing");
+}
+
+#[tokio::test]
+async fn ollama_streams_lines_unless_told_not_to() {
+    let up = ScriptedUpstream::start().await;
+    let mut body = ask("llama3.2");
+    let text = post(&up, "/api/chat", &body).await.text();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: String = lines.iter().filter_map(|l| l["message"]["content"].as_str()).collect();
+    assert_eq!(said, "You said: hello there");
+    assert!(lines.iter().filter(|line| line["done"] == true).count() == 1);
+    body["stream"] = json!(false);
+    assert_eq!(post(&up, "/api/chat", &body).await.json()["eval_count"], 4);
+    for (name, value) in [
+        ("temperature", json!(0.5)),
+        ("options", json!({ "stop": "x" })),
+        ("format", json!("yaml")),
+        ("think", json!("a lot")),
+        ("messages", json!([{ "role": "user", "content": [] }])),
+    ] {
+        let mut body = body.clone();
+        body[name] = value;
+        let answer = post(&up, "/api/chat", &body).await;
+        assert_eq!(answer.status, 400, "{name}");
+        assert!(answer.json()["error"].is_string(), "{name}");
+    }
+}

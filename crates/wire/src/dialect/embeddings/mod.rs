@@ -1,0 +1,151 @@
+//! Embeddings: one file a dialect. A dialect is a [`Surface`] (the client's side), an [`Upstream`]
+//! (the provider's side), or both.
+
+mod bedrock;
+mod cohere;
+mod gemini;
+mod ollama;
+mod openai;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::{
+    fields::{At, list},
+    sieve::Sieve,
+};
+use crate::{
+    exchange::{CannotAsk, Malformed, Payload},
+    matrix::Dialect,
+    op::embeddings::{Input, MAX_INPUTS, Request, Response, Vector},
+    target::Target,
+    usage::Usage,
+};
+
+/// The client's side of a dialect of embeddings.
+pub trait Surface: Sync {
+    /// A client's body, into the hub.
+    fn read(&self, payload: &Payload) -> Result<Request, Malformed>;
+    /// An answer, out of the hub, in the encoding that was asked for. `Malformed` where the
+    /// upstream's numbers are none.
+    fn write(&self, ask: &Request, reply: &Response) -> Result<Bytes, Malformed>;
+}
+
+/// The provider's side of a dialect of embeddings.
+pub trait Upstream: Sync {
+    /// The hub's request as a body, the provider's patches applied; what cannot be said is refused,
+    /// or, with [`Target::drop_params`], left out and named in `dropped`.
+    fn write(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk>;
+    /// An answer, into the hub.
+    fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
+}
+
+/// The client's side of a dialect of embeddings, if clients may speak it to us.
+pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
+    match dialect {
+        Dialect::Openai => Some(&openai::Openai),
+        Dialect::Cohere => Some(&cohere::Cohere),
+        _ => None,
+    }
+}
+
+/// The provider's side of a dialect of embeddings, if we may speak it to providers.
+pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
+    Some(match dialect {
+        Dialect::Openai => &openai::Openai,
+        Dialect::Cohere => &cohere::Cohere,
+        Dialect::Gemini => &gemini::Gemini,
+        Dialect::Ollama => &ollama::Ollama,
+        Dialect::Bedrock => &bedrock::Bedrock,
+        _ => return None,
+    })
+}
+
+/// The texts of a request, or the reason why there are none.
+fn texts<'a>(ask: &'a Request, to: &Target, whose: &str) -> Result<&'a [String], CannotAsk> {
+    match &ask.input {
+        Input::Texts { texts, .. } => Ok(texts),
+        // Without its input nothing is left of a request: it is refused whatever may be dropped.
+        Input::Tokens { .. } => Err(crate::exchange::Unsupported {
+            param: "input".to_owned(),
+            model: to.model.to_string(),
+            why: format!("{whose} embeds texts, not tokens"),
+        }
+        .into()),
+    }
+}
+
+/// What no upstream of these has a place for: the end user, and fields that are not `own`.
+fn rest(
+    ask: &Request,
+    own: &[&str],
+    whose: &str,
+    sieve: &mut Sieve<'_>,
+    mut take: impl FnMut(&str, &RawValue),
+) -> Result<(), CannotAsk> {
+    if ask.user.is_some() {
+        sieve.hint("user");
+    }
+    for (name, raw) in &ask.extra {
+        if own.contains(&&**name) {
+            take(name, raw);
+        } else if **name == *"metadata" {
+            sieve.hint(name);
+        } else {
+            sieve.refuse(name, &format!("{whose} has no such parameter"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what the vectors are for where a model embeds all texts alike. Cohere's clients must say
+/// it: of theirs it is only named.
+fn no_task(ask: &Request, whose: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    match (&ask.task, ask.surface) {
+        (None, _) => {}
+        (Some(_), Dialect::Cohere) => sieve.hint("input_type"),
+        (Some(_), _) => sieve.refuse("input_type", &format!("{whose} embeds all texts alike"))?,
+    }
+    Ok(())
+}
+
+/// An answer of lists of numbers.
+fn floats(
+    raw: &RawValue,
+    at: &At<'_>,
+    model: String,
+    usage: Option<Usage>,
+) -> Result<Response, Malformed> {
+    let vectors = list(raw, at, MAX_INPUTS)?;
+    let vectors = vectors.into_iter().map(|raw| Vector::Floats(raw.to_owned())).collect();
+    Ok(Response { model, vectors, usage })
+}
+
+/// Of a prompt that was counted.
+fn counted(input: Option<u64>) -> Option<Usage> {
+    input.map(|input| Usage { input, ..Usage::default() })
+}
+
+impl Request {
+    /// Fills in what the configuration sets where the client does not.
+    pub(crate) fn fill(&mut self, defaults: &[(String, Bytes)]) -> Result<(), Malformed> {
+        for (name, value) in defaults {
+            let Ok(raw) = serde_json::from_slice::<&RawValue>(value) else { continue };
+            let mut fields = vec![(name.as_str().into(), raw.to_owned())];
+            openai::fill(self, &mut fields)?;
+            let said = self.extra.iter().any(|(other, _)| **other == **name);
+            if !said && !openai::is_known(name) {
+                self.extra.append(&mut fields);
+            }
+        }
+        Ok(())
+    }
+}

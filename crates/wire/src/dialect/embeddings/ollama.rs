@@ -1,0 +1,72 @@
+//! Ollama's `/api/embed`. <https://docs.ollama.com/api/embed>
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Upstream, counted, floats, no_task, rest, texts};
+use crate::{
+    dialect::{body::Body, fault_inside, fields::At, json, sieve::Sieve},
+    exchange::{CannotAsk, Malformed},
+    op::embeddings::{Request, Response},
+    target::Target,
+};
+
+pub(super) struct Ollama;
+
+impl Upstream for Ollama {
+    fn write(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        let mut sieve = Sieve::new(to, dropped);
+        let mut body = Body::default();
+        body.text("model", &to.model);
+        let texts = texts(ask, to, "ollama")?;
+        body.put("input", |out| {
+            json::list(out, |list| {
+                for text in texts {
+                    json::string(list.item(), text);
+                }
+            });
+        });
+        if let Some(dimensions) = ask.dimensions {
+            body.integer("dimensions", dimensions);
+        }
+        no_task(ask, "ollama", &mut sieve)?;
+        let own = ["keep_alive", "options", "truncate"];
+        rest(ask, &own, "ollama", &mut sieve, |name, raw| body.raw(name, raw))?;
+        Ok(body.patched(to))
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
+        let reply: Reply<'_> = serde_json::from_slice(body)
+            .map_err(|why| Malformed::new(format!("the answer is not what ollama sends: {why}")))?;
+        let at = At::Field(&At::Body, "embeddings");
+        match reply.embeddings {
+            Some(raw) if reply.error.is_none() => {
+                floats(raw, &at, reply.model.unwrap_or_default(), counted(reply.prompt_eval_count))
+            }
+            _ if reply.error.is_some() => {
+                let fault = fault_inside(body);
+                let why = format!("the upstream answered an error: {}", fault.message);
+                Err(Malformed::new(why))
+            }
+            _ => Err(at.wrong("a list of vectors")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply<'a> {
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(borrow, default)]
+    embeddings: Option<&'a RawValue>,
+    #[serde(default)]
+    prompt_eval_count: Option<u64>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}

@@ -1,0 +1,138 @@
+//! Embeddings where client and upstream speak different dialects: through the hub.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use crate::{
+    Dialect, Operation,
+    dialect::{self, embeddings},
+    fault::{Fault, FaultKind},
+    op::embeddings::{Input, Request},
+    refusal::Refusal,
+    target::Target,
+    usage::Usage,
+};
+
+/// Bytes of text that an estimate takes for a token.
+const BYTES_A_TOKEN: u64 = 4;
+
+/// An exchange of embeddings between dialects.
+pub struct Embed {
+    surface: Dialect,
+    upstream: Dialect,
+    /// The model's name as the client is to see it.
+    shown_model: Box<str>,
+    ask: Option<Request>,
+    usage: Option<Usage>,
+    done: bool,
+    dropped: Vec<String>,
+}
+
+impl Embed {
+    /// `shown_model` is the model name that the client is to see.
+    pub fn new(surface: Dialect, upstream: Dialect, shown_model: &str) -> Self {
+        Embed {
+            surface,
+            upstream,
+            shown_model: shown_model.into(),
+            ask: None,
+            usage: None,
+            done: false,
+            dropped: Vec::new(),
+        }
+    }
+
+    fn client(&self) -> Result<&'static dyn embeddings::Surface, Malformed> {
+        embeddings::surface(self.surface).ok_or_else(|| none(self.surface))
+    }
+
+    fn provider(&self) -> Result<&'static dyn embeddings::Upstream, Malformed> {
+        embeddings::upstream(self.upstream).ok_or_else(|| none(self.upstream))
+    }
+}
+
+impl Exchange for Embed {
+    fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
+        // A dialect that has none cannot be asked; another target might.
+        let path = head::path(Operation::Embeddings, self.upstream, to, false)?;
+        let mut ask = self.client()?.read(payload)?;
+        ask.fill(&to.defaults)?;
+        self.dropped.clear();
+        let body = self.provider()?.write(&ask, to, &mut self.dropped)?;
+        self.ask = Some(ask);
+        let headers = head::headers(self.upstream, false, &[], to);
+        Ok(Call { path, headers, body: vec![body] })
+    }
+
+    fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
+        let mut reply = self.provider()?.read(&body)?;
+        let Some(ask) = &self.ask else { return Err(Malformed::new("nothing was asked")) };
+        let (wanted, got) = (ask.input.count(), reply.vectors.len());
+        if wanted != got {
+            return Err(Malformed::new(format!(
+                "the upstream answered {got} vectors to {wanted} texts"
+            )));
+        }
+        reply.model = self.shown_model.to_string();
+        let usage = reply.usage.unwrap_or_else(|| estimate(&ask.input));
+        reply.usage = Some(usage);
+        let written = self.client()?.write(ask, &reply)?;
+        self.usage = Some(usage);
+        self.done = true;
+        Ok(written)
+    }
+
+    fn push(&mut self, _chunk: &Bytes, _out: &mut BytesMut) -> Result<(), Fault> {
+        Err(no_stream())
+    }
+
+    fn end(&mut self, _out: &mut BytesMut) -> Result<(), Fault> {
+        Err(no_stream())
+    }
+
+    fn begun(&self) -> bool {
+        self.done
+    }
+
+    fn done(&self) -> bool {
+        self.done
+    }
+
+    fn usage(&self) -> Usage {
+        self.usage.unwrap_or(Usage { estimated: true, ..Usage::default() })
+    }
+
+    fn finish_reason(&self) -> Option<&str> {
+        None
+    }
+
+    fn dropped(&self) -> &[String] {
+        &self.dropped
+    }
+
+    fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
+        dialect::fault(status, headers, &body)
+    }
+
+    fn broken(&self, why: &Refusal, out: &mut BytesMut) {
+        dialect::broken(self.surface, why, out);
+    }
+}
+
+fn estimate(input: &Input) -> Usage {
+    let bytes = match input {
+        Input::Texts { texts, .. } => texts.iter().map(String::len).sum(),
+        Input::Tokens { raw, .. } => raw.get().len(),
+    };
+    let input = (bytes as u64).div_ceil(BYTES_A_TOKEN);
+    Usage { input, estimated: true, ..Usage::default() }
+}
+
+fn none(dialect: Dialect) -> Malformed {
+    Malformed::new(format!("{} is not a dialect of embeddings on this side", dialect.name()))
+}
+
+fn no_stream() -> Fault {
+    Fault::new(FaultKind::BadResponse, "embeddings are not streamed")
+}

@@ -1,0 +1,186 @@
+use super::streams::passes;
+use super::support::{target, text};
+use super::*;
+use crate::{
+    exchange::{Payload, seal::Tenant},
+    peek::{peek, peek_named},
+};
+
+const STREAM: &str =
+    include_str!("../../../../../../fixtures/chat/tools_stream/upstream.responses.sse");
+const THOUGHTS: &str =
+    include_str!("../../../../../../fixtures/chat/thinking_stream/upstream.responses.sse");
+const CUT: &str = include_str!("../../../../../../fixtures/chat/cut_stream/upstream.responses.sse");
+const FAILED: &str =
+    include_str!("../../../../../../fixtures/chat/failed_stream/upstream.responses.sse");
+const WHOLE: &str = include_str!("../../../../../../fixtures/chat/hello/upstream.responses.json");
+const ID: &str = "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b";
+
+fn tenant(name: &str) -> Tenant {
+    Tenant::new(b"secret", name)
+}
+
+fn payload(body: &str, owner: Option<&str>) -> Payload {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let mut peek = peek(Dialect::Responses, Operation::Chat, &body).unwrap();
+    peek.tenant = owner.map(tenant);
+    Payload { body, peek, headers: Vec::new(), received_s: 0 }
+}
+
+fn to() -> Target {
+    target(Dialect::Responses, "gpt-4.1")
+}
+
+fn asked(shown: &str, body: &str, owner: Option<&str>) -> Result<(Relay, Call), CannotAsk> {
+    let mut relay = Relay::new(Operation::Chat, Dialect::Responses, shown);
+    let call = relay.call(&payload(body, owner), &to())?;
+    Ok((relay, call))
+}
+
+fn relay(shown: &str, owner: Option<&str>) -> Relay {
+    asked(shown, r#"{"model":"gpt-4.1","input":"x","stream":true}"#, owner).unwrap().0
+}
+
+fn id_of(answer: &str) -> String {
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
+    answer["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_stream_passes_untouched() {
+    for (stream, finish) in [(STREAM, "tool_calls"), (THOUGHTS, "stop")] {
+        let seen = passes(|| relay("gpt-4.1", None), stream);
+        assert_eq!(seen.out, stream);
+        assert_eq!((seen.end, seen.finish, seen.done), (Ok(()), Some(finish), true));
+        assert_eq!((seen.usage.input, seen.usage.output), (36, 87));
+        assert!(!seen.usage.estimated);
+    }
+}
+
+#[test]
+fn the_model_and_the_ids_are_the_clients() {
+    let seen = passes(|| relay("alias", Some("a")), STREAM);
+    let sealed = tenant("a").seal(tenant("a").place(&to()), ID);
+    let expected = STREAM
+        .replace(r#""model":"gpt-4.1-2025-04-14""#, r#""model":"alias""#)
+        .replace(ID, &sealed);
+    assert_eq!(seen.out, expected);
+    assert!(seen.out.contains("\"alias\"") && seen.out.contains(&sealed));
+}
+
+#[test]
+fn a_stream_that_breaks_is_a_fault() {
+    let seen = passes(|| relay("gpt-4.1", None), CUT);
+    assert_eq!(seen.end.unwrap_err().0, FaultKind::Disconnected);
+    assert_eq!(seen.out, CUT);
+    assert!(seen.usage.estimated && seen.usage.output > 0);
+    let seen = passes(|| relay("gpt-4.1", None), FAILED);
+    let (kind, message) = seen.end.unwrap_err();
+    assert_eq!(kind, FaultKind::Server);
+    assert_eq!(message, "The model failed to generate a response.");
+    let limited = "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\
+                   \"message\":\"slow down\",\"param\":null,\"sequence_number\":2}\n\n";
+    let seen = passes(|| relay("gpt-4.1", None), limited);
+    assert_eq!(seen.end, Err((FaultKind::RateLimit, "slow down".to_owned())));
+    assert!(!seen.begun);
+}
+
+#[test]
+fn an_answer_is_found_again_by_whom_it_was_given_to() {
+    let (mut first, call) = asked("alias", r#"{"model":"alias","input":"x"}"#, Some("a")).unwrap();
+    assert_eq!(call.path, "/v1/responses");
+    assert_eq!(text(&call.body), r#"{"model":"gpt-4.1","input":"x"}"#);
+    let answer = first.reply(Bytes::from_static(WHOLE.as_bytes())).unwrap();
+    let answer = std::str::from_utf8(&answer).unwrap();
+    let id = id_of(answer);
+    assert_eq!(answer, WHOLE.replace(ID, &id).replace("gpt-4.1-2025-04-14", "alias"));
+    assert_eq!(first.finish_reason(), Some("stop"));
+
+    let next = format!(r#"{{"model":"gpt-4.1","previous_response_id":"{id}","input":"y"}}"#);
+    let (mut second, call) = asked("gpt-4.1", &next, Some("a")).unwrap();
+    assert_eq!(text(&call.body), next.replace(&id, ID));
+    let answer = WHOLE.replace("_id\": null", &format!("_id\": \"{ID}\""));
+    let answer = second.reply(answer.into()).unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["previous_response_id"], id);
+
+    // Another tenant's id, and the provider's own.
+    for (id, owner) in [(id.as_str(), "b"), (ID, "a"), ("resp_nonsense", "a")] {
+        let body = format!(r#"{{"model":"m","previous_response_id":"{id}","input":"y"}}"#);
+        let why = Malformed::at(
+            "previous_response_id",
+            format!("Previous response with id '{id}' not found."),
+        );
+        assert_eq!(asked("m", &body, Some(owner)).err(), Some(why.into()));
+    }
+    // Our own, but of another place: another target may have it.
+    let place = tenant("a").place(&Target { base: "https://other.test".into(), ..to() });
+    let body = format!(
+        r#"{{"model":"m","previous_response_id":"{}","input":"y"}}"#,
+        tenant("a").seal(place, ID)
+    );
+    let elsewhere = asked("m", &body, Some("a")).err();
+    assert!(matches!(elsewhere, Some(CannotAsk::Unsupported(_))), "{elsewhere:?}");
+    // Alone with the provider, ids are the provider's.
+    let body = format!(r#"{{"model":"gpt-4.1","previous_response_id":"{ID}","input":"y"}}"#);
+    assert_eq!(text(&asked("m", &body, None).unwrap().1.body), body);
+}
+
+#[test]
+fn what_would_not_be_metered_or_kept_apart_is_refused() {
+    for body in [
+        r#"{"model":"m","input":"x","background":true}"#,
+        r#"{"model":"m","input":"x","conversation":"conv_1"}"#,
+    ] {
+        assert!(matches!(asked("m", body, Some("a")), Err(CannotAsk::Malformed(_))), "{body}");
+    }
+    let plain = r#"{"model":"gpt-4.1","input":"x","background":false,"conversation":null}"#;
+    assert!(asked("m", plain, Some("a")).is_ok());
+}
+
+#[test]
+fn what_is_no_answer_is_refused() {
+    for body in [
+        r#"{"id":"resp_1","object":"response"}"#,
+        r#"{"id":"resp_1","output":[],"error":{"code":"server_error","message":"x"}}"#,
+        "<html>",
+    ] {
+        assert!(relay("m", Some("a")).reply(Bytes::from_static(body.as_bytes())).is_err());
+    }
+}
+
+#[test]
+fn completions_pass_where_the_provider_has_them() {
+    let to = target(Dialect::Completions, "davinci-002");
+    let body = r#"{"model":"davinci-002","prompt":[1,2],"stream":true}"#;
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let peek = peek(Dialect::Completions, Operation::Chat, &body).unwrap();
+    let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
+    let mut relay = Relay::new(Operation::Chat, Dialect::Completions, "davinci-002");
+    let call = relay.call(&payload, &to).unwrap();
+    assert_eq!(call.path, "/v1/completions");
+    assert!(text(&call.body).contains(r#""stream_options":{"include_usage":true}"#));
+    let stream = "data: {\"object\":\"text_completion\",\"choices\":[{\"text\":\"Hi\",\"index\":0,\
+                  \"finish_reason\":\"stop\"}],\"model\":\"davinci-002\"}\n\ndata: [DONE]\n\n";
+    let mut out = BytesMut::new();
+    relay.push(&Bytes::from_static(stream.as_bytes()), &mut out).unwrap();
+    relay.end(&mut out).unwrap();
+    assert_eq!(out, stream);
+    assert_eq!(relay.finish_reason(), Some("stop"));
+}
+
+#[test]
+fn a_model_that_the_path_names_is_put_into_the_body() {
+    for (body, expected) in [
+        (r#"{"messages":[]}"#, r#"{"messages":[],"model":"real"}"#),
+        (r#"{"model":"x","messages":[]}"#, r#"{"model":"real","messages":[]}"#),
+    ] {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let mut peek = peek_named(Dialect::Openai, Operation::Chat, &body).unwrap();
+        peek.model = "real".to_owned();
+        let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
+        let mut relay = Relay::new(Operation::Chat, Dialect::Openai, "real");
+        let call = relay.call(&payload, &target(Dialect::Openai, "real")).unwrap();
+        assert_eq!(text(&call.body), expected);
+    }
+}

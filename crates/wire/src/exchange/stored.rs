@@ -1,0 +1,55 @@
+//! An answer that a provider of responses keeps: fetched, deleted, or the items that it was asked
+//! with. <https://platform.openai.com/docs/api-reference/responses/get>
+
+use bytes::Bytes;
+
+use super::{
+    Call, Unsupported, head,
+    relay::{Facts, Stamp},
+    seal::{Place, Tenant},
+};
+use crate::{Dialect, Operation, target::Target};
+
+/// The call for the answer that the provider calls `id`. `tail` is what follows it in the path,
+/// the query included.
+pub fn call(to: &Target, id: &str, tail: &str) -> Result<Call, Unsupported> {
+    let path = head::path(Operation::Chat, Dialect::Responses, to, false)?;
+    let headers = head::headers(Dialect::Responses, false, &[], to);
+    Ok(Call { path: [&path, "/", id, tail].concat(), headers, body: Vec::new() })
+}
+
+/// What the provider says, with the ids by which the client knows its answers.
+pub fn answer(tenant: &Tenant, place: Place, body: Bytes) -> Bytes {
+    let Ok(facts) = Facts::read(Dialect::Responses, &body) else { return body };
+    Stamp::of(tenant, place).stamped(&facts, &body).unwrap_or(body)
+}
+
+/// Whether an id of a provider's can stand in a path as it is.
+pub fn is_plain(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_clients() {
+        let tenant = Tenant::new(b"secret", "a");
+        let sealed = tenant.seal(Place::default(), "resp_1");
+        let kept = r#"{"id":"resp_1","previous_response_id":"resp_1","output":[]}"#;
+        let answer = answer(&tenant, Place::default(), Bytes::from_static(kept.as_bytes()));
+        assert_eq!(answer, kept.replace("resp_1", &sealed));
+        let list = r#"{"object":"list","data":[{"id":"msg_1"}],"has_more":false}"#;
+        let list = Bytes::from_static(list.as_bytes());
+        assert_eq!(super::answer(&tenant, Place::default(), list.clone()), list);
+    }
+
+    #[test]
+    fn an_id_is_no_path() {
+        assert!(is_plain("resp_67ccd2bed1ec8190b14f964abc"));
+        for id in ["", "../models", "a/b", "a?b", "a%2fb", "a b"] {
+            assert!(!is_plain(id), "{id}");
+        }
+    }
+}
