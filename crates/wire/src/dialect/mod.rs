@@ -8,6 +8,7 @@ pub mod cohere;
 pub mod completions;
 mod count;
 pub mod embeddings;
+mod events;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;

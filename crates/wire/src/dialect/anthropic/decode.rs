@@ -7,50 +7,23 @@ use serde_json::value::RawValue;
 use super::{block, reply::finish_of};
 use crate::{
     dialect::{
-        Decode, fault_inside,
+        events::{self, Events},
+        fault_inside,
         fields::{At, Fields},
         figures::Figures,
     },
     exchange::Malformed,
     fault::{Fault, FaultKind},
-    frame::sse,
     matrix::Dialect,
     op::chat::{Delta, Event, MAX_BLOCKS, Opening, Part, Start},
     usage::Usage,
 };
 
 /// Reads a stream.
-#[derive(Default)]
-pub(super) struct Decoder {
-    sse: sse::Decoder,
-    state: State,
-}
-
-impl Decode for Decoder {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Decoder { sse, state } = self;
-        sse.push(bytes, |frame| state.frame(&frame.data, out))
-    }
-
-    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Decoder { sse, state } = self;
-        sse.end(|frame| state.frame(&frame.data, out))?;
-        if state.done {
-            return Ok(());
-        }
-        Err(Fault::new(
-            FaultKind::Disconnected,
-            "the upstream's stream ended before it was complete",
-        ))
-    }
-
-    fn done(&self) -> bool {
-        self.state.done
-    }
-}
+pub(super) type Decoder = events::Decoder<State>;
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     started: bool,
     finished: bool,
     done: bool,
@@ -124,7 +97,7 @@ struct MessageDeltaIn {
     stop_sequence: Option<String>,
 }
 
-impl State {
+impl Events for State {
     fn frame(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
         if self.done {
             return Ok(());
@@ -152,6 +125,12 @@ impl State {
         Ok(())
     }
 
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl State {
     fn start(&mut self, message: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Fault> {
         let Some(message) = message else { return Err(garbled("no `message`")) };
         let mut fields = Fields::of(message, At::Body).map_err(|why| malformed(&why))?;

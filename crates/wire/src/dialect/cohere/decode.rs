@@ -6,9 +6,12 @@ use serde_json::value::RawValue;
 
 use super::{cite, error::failed, reply::finish_of};
 use crate::{
-    dialect::{Decode, fault_inside, figures::Figures},
+    dialect::{
+        events::{self, Events},
+        fault_inside,
+        figures::Figures,
+    },
     fault::{Fault, FaultKind},
-    frame::sse,
     matrix::Dialect,
     op::chat::{
         Delta, Event, Extra, Finish, MAX_BLOCKS, MAX_TOOL_CALLS, Opening, Place, Reason, Start,
@@ -16,37 +19,10 @@ use crate::{
 };
 
 /// Reads a stream.
-#[derive(Default)]
-pub(super) struct Decoder {
-    sse: sse::Decoder,
-    state: State,
-}
-
-impl Decode for Decoder {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Decoder { sse, state } = self;
-        sse.push(bytes, |frame| state.frame(&frame.data, out))
-    }
-
-    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Decoder { sse, state } = self;
-        sse.end(|frame| state.frame(&frame.data, out))?;
-        if state.done {
-            return Ok(());
-        }
-        Err(Fault::new(
-            FaultKind::Disconnected,
-            "the upstream's stream ended before it was complete",
-        ))
-    }
-
-    fn done(&self) -> bool {
-        self.state.done
-    }
-}
+pub(super) type Decoder = events::Decoder<State>;
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     started: bool,
     done: bool,
     figures: Figures,
@@ -146,7 +122,7 @@ struct FunctionIn {
     arguments: Option<String>,
 }
 
-impl State {
+impl Events for State {
     fn frame(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
         if self.done || data.trim_ascii() == b"[DONE]" {
             return Ok(());
@@ -193,6 +169,12 @@ impl State {
         Ok(())
     }
 
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl State {
     fn start(&mut self, id: String, out: &mut Vec<Event>) {
         self.started = true;
         out.push(Event::Start(Start {

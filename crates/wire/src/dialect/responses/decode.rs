@@ -12,50 +12,23 @@ use serde_json::value::RawValue;
 use super::{output, reply};
 use crate::{
     dialect::{
-        Decode, fault_inside,
+        events::{self, Events},
+        fault_inside,
         fields::{At, Fields},
         figures::Figures,
         json,
     },
     exchange::Malformed,
     fault::{Fault, FaultKind},
-    frame::sse,
     matrix::Dialect,
     op::chat::{Block, Delta, Event, Finish, MAX_BLOCKS, Opening, Part, Place, Reason, Start},
 };
 
 /// Reads a stream.
-#[derive(Default)]
-pub(super) struct Decoder {
-    sse: sse::Decoder,
-    state: State,
-}
-
-impl Decode for Decoder {
-    fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Decoder { sse, state } = self;
-        sse.push(bytes, |frame| state.frame(&frame.data, out))
-    }
-
-    fn end(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let Decoder { sse, state } = self;
-        sse.end(|frame| state.frame(&frame.data, out))?;
-        if state.done {
-            return Ok(());
-        }
-        Err(Fault::new(
-            FaultKind::Disconnected,
-            "the upstream's stream ended before it was complete",
-        ))
-    }
-
-    fn done(&self) -> bool {
-        self.state.done
-    }
-}
+pub(super) type Decoder = events::Decoder<State>;
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     started: bool,
     done: bool,
     called: bool,
@@ -125,7 +98,7 @@ struct Typed {
     r#type: String,
 }
 
-impl State {
+impl Events for State {
     fn frame(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
         // Some aggregators end every stream of theirs like this.
         if self.done || data.trim_ascii() == b"[DONE]" {
@@ -187,6 +160,12 @@ impl State {
         }
     }
 
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+impl State {
     fn start(&mut self, response: Option<&RawValue>, out: &mut Vec<Event>) -> Result<(), Fault> {
         if self.started {
             return Ok(());
