@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         gemini, json,
@@ -381,8 +382,8 @@ impl Rest {
             "cache_control" if family.caches() => {
                 self.last_mark = CacheMarkIn::read(raw);
             }
-            "cache_control" => sieve.hint(name),
             "context_management" if family.is_claude() => self.edits(raw, sieve),
+            _ if SAVINGS.contains(&name) => sieve.hint(name),
             _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
             _ if OPENAI_ONLY.contains(&name) => {
                 sieve.refuse(name, "bedrock has no such parameter")?;

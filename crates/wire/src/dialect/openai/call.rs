@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, gemini, json, sieve::Sieve},
+    dialect::{anthropic, body::Body, gemini, json, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -15,8 +15,7 @@ use crate::{
 
 /// Fields of Anthropic's that an OpenAI-shaped provider cannot honour. Others that the hub does
 /// not know pass on: the provider says what it thinks of them.
-const ANTHROPIC_ONLY: &[&str] =
-    &["container", "context_management", "inference_geo", "mcp_servers", "speed"];
+const ANTHROPIC_ONLY: &[&str] = &["container", "inference_geo", "mcp_servers", "speed"];
 
 pub(super) fn write(
     ask: &Request,
@@ -258,7 +257,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
     }
     for (name, raw) in &ask.extra {
-        if **name == *"cache_control" && ask.surface != Dialect::Openai {
+        if anthropic::SAVINGS.contains(&&**name) && ask.surface != Dialect::Openai {
             sieve.hint(name);
             continue;
         }

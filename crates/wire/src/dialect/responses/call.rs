@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{elsewhere, input, tool};
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         json::{self, Object},
@@ -250,7 +251,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         match (&**name, ask.surface) {
             ("verbosity", Dialect::Responses | Dialect::Openai) => {}
             ("text" | "reasoning", Dialect::Responses) => {}
-            ("cache_control", _) if !own => sieve.hint(name),
+            (name, _) if !own && SAVINGS.contains(&name) => sieve.hint(name),
             (name, Dialect::Openai) if CHAT_ONLY.contains(&name) => sieve.refuse(name, NO_SUCH)?,
             (name, Dialect::Openai | Dialect::Responses | Dialect::Completions) => {
                 if !body.has(name) {

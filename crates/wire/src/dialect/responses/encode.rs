@@ -66,7 +66,7 @@ struct Item {
 enum Shape {
     Message(Vec<Speech>),
     Thought { part: bool, text: String, encrypted: Option<String> },
-    Call { call: ToolCall, kind: Option<Kind> },
+    Call { call: ToolCall, kind: Option<Kind>, rest: Extra },
     Other(Raw),
 }
 
@@ -157,9 +157,10 @@ impl Encoder {
             }
             Opening::ToolCall { id, name } => {
                 let kind = self.told.kind(name);
-                let call =
-                    ToolCall { id: id.clone(), name: name.clone(), arguments: String::new() };
-                (output::prefix(kind), Shape::Call { call, kind })
+                let (name, rest) = self.told.named(name);
+                let (id, name) = (id.clone(), name.to_owned());
+                let call = ToolCall { id, name, arguments: String::new() };
+                (output::prefix(kind), Shape::Call { call, kind, rest })
             }
             Opening::Other { dialect: Dialect::Responses, raw } => {
                 ("item", Shape::Other(raw.clone()))
@@ -290,7 +291,7 @@ impl Encoder {
                     o.text("delta", text);
                 });
             }
-            Shape::Call { call, kind } => {
+            Shape::Call { call, kind, .. } => {
                 call.arguments.push_str(kept);
                 match kind {
                     // Told when it is whole: until then it is JSON around what it will be.
@@ -350,14 +351,14 @@ impl Encoder {
                 });
                 summary_part(out, "done", number(), (id, index), text);
             }
-            Shape::Call { call, kind: None } => {
+            Shape::Call { call, kind: None, .. } => {
                 event(out, "response.function_call_arguments.done", number(), |o| {
                     place(o, id, index);
                     o.text("name", &call.name);
                     o.text("arguments", &call.arguments);
                 });
             }
-            Shape::Call { call, kind: Some(Kind::Custom) } => {
+            Shape::Call { call, kind: Some(Kind::Custom), .. } => {
                 let input = tool::input_of(&call.arguments);
                 for (kind, name) in [("delta", "delta"), ("done", "input")] {
                     let kind = format!("response.custom_tool_call_input.{kind}");
@@ -510,9 +511,10 @@ impl Item {
                 o.text("type", "reasoning");
                 o.list("summary", |_| {});
             }
-            Shape::Call { call, kind } => {
+            Shape::Call { call, kind, rest } => {
                 o.text("type", kind.map_or("function_call", Kind::call));
                 o.text("status", "in_progress");
+                o.extra(rest);
                 o.text("call_id", &call.id);
                 o.text("name", &call.name);
                 o.text(if kind.is_some() { "input" } else { "arguments" }, "");
@@ -542,7 +544,9 @@ impl Item {
                 o.text("id", &self.id);
                 input::reasoning(o, text, encrypted.as_deref(), &Extra::new());
             }
-            Shape::Call { call, kind } => output::write_call(o, &self.id, call, *kind),
+            Shape::Call { call, kind, rest } => {
+                output::write_call(o, &self.id, call, *kind, rest);
+            }
             Shape::Other(_) => {}
         });
     }

@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod input;
 mod item;
+mod namespace;
 mod output;
 mod reply;
 mod request;

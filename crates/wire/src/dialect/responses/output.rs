@@ -3,7 +3,9 @@
 use serde_json::value::RawValue;
 
 use super::{
-    content, input,
+    content,
+    echo::Told,
+    input,
     item::{self, ITEM},
     thought,
     tool::{self, Kind},
@@ -56,7 +58,8 @@ pub(super) struct Writer<'a> {
     pub(super) own: bool,
     /// What the items' own ids end in.
     pub(super) stem: &'a str,
-    pub(super) kind: &'a dyn Fn(&str) -> Option<Kind>,
+    /// What is known of its calls' tools.
+    pub(super) told: &'a Told,
     /// What the text's tokens were, as a list.
     pub(super) logprobs: Option<Raw>,
     /// What the text cites, as responses have it.
@@ -158,14 +161,15 @@ impl Writer<'_> {
                         input::reasoning(o, "", Some(&encrypted), &rest);
                     });
                 }
-                let kind = match self.own {
-                    true => item::kind_of(&rest).and_then(Kind::of_call),
-                    false => (self.kind)(&call.name),
+                let (kind, (name, rest)) = match self.own {
+                    true => (item::kind_of(&rest).and_then(Kind::of_call), (&*call.name, rest)),
+                    false => (self.told.kind(&call.name), self.told.named(&call.name)),
                 };
+                let call = ToolCall { name: name.to_owned(), ..call.clone() };
                 list.object(|o| {
                     self.id(o, prefix(kind), &rest);
                     status(o, &rest);
-                    input::write_call(o, call, kind, &rest);
+                    input::write_call(o, &call, kind, &rest);
                 });
             }
             Part::Other { dialect: Dialect::Responses, raw } => {
@@ -210,10 +214,16 @@ pub(super) fn write_text<'a>(
 }
 
 /// Writes a call's item.
-pub(super) fn write_call(o: &mut Object<'_>, id: &str, call: &ToolCall, kind: Option<Kind>) {
+pub(super) fn write_call(
+    o: &mut Object<'_>,
+    id: &str,
+    call: &ToolCall,
+    kind: Option<Kind>,
+    rest: &Extra,
+) {
     o.text("id", id);
     o.text("status", "completed");
-    input::write_call(o, call, kind, &Extra::new());
+    input::write_call(o, call, kind, rest);
 }
 
 /// Annotations of chat completions as those of responses, which are flat:

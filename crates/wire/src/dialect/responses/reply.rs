@@ -134,7 +134,7 @@ pub(super) fn write(reply: &Response, told: &Told) -> Bytes {
     let mut writer = Writer {
         own,
         stem: stem_of(&id),
-        kind: &|name| told.kind(name),
+        told,
         logprobs: choice
             .and_then(|choice| find(&choice.extra, "logprobs"))
             .and_then(|raw| tokens_of(&raw)),
