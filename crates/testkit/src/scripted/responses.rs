@@ -78,6 +78,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     top.number("top_p", 0.0, 1.0)?;
     top.count("top_logprobs", 0)?;
     prompt.max_tokens = top.count("max_output_tokens", 16)?;
+    super::openai::user(&top)?;
     top.one_of("truncation", &["auto", "disabled"])?;
     top.one_of("service_tier", &["auto", "default", "flex", "priority"])?;
     top.flag("background")?;
@@ -185,7 +186,9 @@ fn message(item: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
     let assistant = role == Some("assistant");
     let said = said(item, "content", assistant, prompt)?;
     prompt.words += count_words(&said);
-    prompt.user_spoke_last = role == Some("user");
+    if !matches!(role, Some("system" | "developer")) {
+        prompt.user_spoke_last = role == Some("user");
+    }
     if role == Some("user") {
         prompt.results.clear();
         prompt.text = said;
@@ -235,7 +238,8 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
     for (i, tool) in top.list("tools")?.iter().enumerate() {
         let tool = Fields::new(tool, &format!("tools[{i}]"))?;
         tool.required("type")?;
-        let kinds = ["function", "custom", "web_search", "file_search", "local_shell", "mcp"];
+        let kinds =
+            ["function", "custom", "namespace", "web_search", "file_search", "local_shell", "mcp"];
         match tool.one_of("type", &kinds)?.unwrap_or_default() {
             "function" => {
                 let name = tool.text("name")?;
@@ -246,6 +250,15 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
                 }
                 let schema = tool.get("parameters").cloned().unwrap_or_else(|| json!({}));
                 prompt.tools.push((name.to_owned(), schema));
+            }
+            "namespace" => {
+                tool.text("name")?;
+                for (j, one) in tool.list("tools")?.iter().enumerate() {
+                    let one = Fields::new(one, &format!("tools[{i}].tools[{j}]"))?;
+                    one.required("type")?;
+                    one.one_of("type", &["function", "custom"])?;
+                    one.text("name")?;
+                }
             }
             "custom" => {
                 let name = tool.text("name")?.to_owned();

@@ -17,6 +17,9 @@ use crate::{
 /// not know pass on: the provider says what it thinks of them.
 const ANTHROPIC_ONLY: &[&str] = &["container", "inference_geo", "mcp_servers", "speed"];
 
+/// Most letters of `user`: "Expected a string with maximum length 64".
+const MAX_USER: usize = 64;
+
 pub(super) fn write(
     ask: &Request,
     to: &Target,
@@ -231,8 +234,19 @@ pub(in crate::dialect) fn effort(reasoning: &Reasoning) -> Option<&str> {
     }
 }
 
+/// The user, as the client names it. What Claude Code sends as Anthropic's `metadata.user_id` is
+/// longer than OpenAI takes, and nobody there knows it: it is left out.
+pub(in crate::dialect) fn user<'a>(ask: &'a Request, sieve: &mut Sieve<'_>) -> Option<&'a str> {
+    let user = ask.user.as_deref()?;
+    if ask.surface == Dialect::Anthropic && user.chars().count() > MAX_USER {
+        sieve.hint("user");
+        return None;
+    }
+    Some(user)
+}
+
 fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
-    if let Some(user) = &ask.user {
+    if let Some(user) = user(ask, sieve) {
         body.text("user", user);
     }
     if let Some(tier) = &ask.service_tier {

@@ -10,7 +10,7 @@ use crate::{
         body::Body,
         fields::{At, Fields},
         json::{self, Object},
-        openai::effort,
+        openai::{effort, user},
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -228,7 +228,7 @@ fn reasoning(ask: &Request, body: &mut Body) {
 
 fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let own = ask.surface == Dialect::Responses;
-    if let Some(user) = &ask.user {
+    if let Some(user) = user(ask, sieve) {
         body.text("user", user);
     }
     match (ask.surface, ask.service_tier.as_deref()) {
