@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head, thread};
 use crate::{
     Dialect, Operation,
     dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
@@ -198,6 +198,7 @@ impl Exchange for Bridge {
             model: to.model.to_string(),
             why: format!("it is asked in {} alone", self.upstream.name()),
         })?;
+        thread::refuse(self.surface, payload)?;
         let mut ask = surface.read(payload)?;
         if self.upstream == Dialect::Bedrock {
             ask.extra.extend(head::betas(&payload.headers));

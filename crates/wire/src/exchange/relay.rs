@@ -22,7 +22,7 @@ use self::{
     edit::{Asked, Edits},
 };
 pub(super) use self::{facts::Facts, stamp::Stamp};
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, head, thread};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
@@ -138,6 +138,7 @@ impl Relay {
 
 impl Exchange for Relay {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
+        thread::refuse(self.dialect, payload)?;
         let streamed = self.operation == Operation::Chat && payload.peek.stream;
         let path = head::path(self.operation, self.dialect, to, streamed)?;
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);
