@@ -43,7 +43,7 @@ def page():
         "one that refuses what the provider would refuse: `cargo xtask test`.",
         "",
         "botocore judges the other side: our signatures, the shapes of our requests to Amazon Bedrock and",
-        "how we read its event streams, asked for in four dialects.",
+        "how we read its event streams, asked for by the clients of five dialects.",
         "",
     ]
     for sdk, rows in CELLS.items():
