@@ -95,6 +95,7 @@ pub(crate) fn peek(data: &[u8]) {
     let (dialect, operation) = one_of(&PEEKED, which);
     let body = Bytes::copy_from_slice(data);
     let Ok(peek) = peek::peek(dialect, operation, &body) else { return };
+    assert_json(data);
     let Ok(Value::Object(parsed)) = serde_json::from_slice(data) else {
         // Numbers and lone surrogates that `Value` cannot hold.
         return;

@@ -3,13 +3,13 @@
 use bytes::{Bytes, BytesMut};
 use tollgate_wire::{
     Dialect, Exchange, FaultKind, Operation, Target, Usage,
-    exchange::{self, Payload, bridge::Bridge, count::Counting, embed::Embed},
+    exchange::{self, Payload, bridge::Bridge, count::Counting, embed::Embed, seal::Tenant},
     peek,
 };
 
 use crate::{
-    assert_json, cut,
-    to::{SURFACES, UPSTREAMS, one_of, payload, plain, to},
+    assert_json, cut, frame,
+    to::{SURFACES, UPSTREAMS, one_of, payload, plain, to, within_frames},
 };
 
 type Passed = (BytesMut, Result<(), FaultKind>, Usage, Option<String>, bool, bool);
@@ -33,28 +33,35 @@ fn pass<'a>(mut exchange: Box<dyn Exchange>, pieces: impl Iterator<Item = &'a [u
 }
 
 /// An answer to a client of the same dialect: any cut of a stream gives the same bytes, the same
-/// usage and the same end, and no more bytes than came. The first byte says in which dialect and
+/// usage and the same end, and not many more bytes than came; the same comes of it within
+/// Amazon's event stream; and a whole answer is JSON. The first byte says in which dialect and
 /// under which name of the model, the second how to cut.
 pub(crate) fn relay(data: &[u8]) {
     let [which, how, data @ ..] = data else { return };
     let dialect = one_of(&SURFACES, *which);
     // Google's query says whether it is to be a list.
     let shown = one_of(&["real", "alias", "listed"], which / SURFACES.len() as u8);
-    let called = |stream: bool| {
+    let called = |to: &Target, stream: bool| {
         let mut payload = plain(dialect, stream);
         payload.peek.listed = shown == "listed";
-        let to = to(dialect);
+        // The ids of answers that are kept are ours.
+        payload.peek.tenant = (shown == "alias").then(|| Tenant::new(b"secret", "a"));
         let mut relay = exchange::exchange(Operation::Chat, dialect, to, shown);
         relay.call(&payload, to).expect("it is a plain request");
         relay
     };
-    let whole = pass(called(true), std::iter::once(data));
-    assert!(whole.0.len() <= data.len() * 4 + 64);
+    let plainly = to(dialect);
+    let whole = pass(called(plainly, true), std::iter::once(data));
+    assert!(whole.0.len() <= data.len() * 8 + 64);
     if dialect == Dialect::Gemini && shown == "listed" && whole.1.is_ok() {
         assert_json(&whole.0);
     }
-    assert_eq!(whole, pass(called(true), cut(*how, data)));
-    let _reply = called(false).reply(Bytes::copy_from_slice(data));
+    assert_eq!(whole, pass(called(plainly, true), cut(*how, data)));
+    let framed = frame::sagemaker(data);
+    assert_eq!(whole, pass(called(within_frames(dialect), true), cut(*how, &framed)));
+    if let Ok(reply) = called(plainly, false).reply(Bytes::copy_from_slice(data)) {
+        assert_json(&reply);
+    }
 }
 
 /// An answer to a client of any dialect, through the hub: any cut gives the same, and each event
@@ -66,7 +73,7 @@ pub(crate) fn bridge(data: &[u8]) {
     let upstream = one_of(&UPSTREAMS, which / SURFACES.len() as u8);
     let framed;
     let stream = if upstream == Dialect::Bedrock {
-        framed = crate::frame::bedrock(data);
+        framed = frame::bedrock(data);
         framed.as_slice()
     } else {
         data

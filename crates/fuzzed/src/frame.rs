@@ -89,6 +89,9 @@ fn message(headers: &[u8], payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Bytes of a stream in one message.
+const PART_BYTES: usize = 100;
+
 /// The events of Bedrock's streams, and one that is none.
 pub(crate) const BEDROCK: [&str; 12] = [
     "messageStart",
@@ -122,6 +125,14 @@ pub(crate) fn bedrock(lines: &[u8]) -> Vec<u8> {
         stream.extend(message(&headers, payload));
     }
     stream
+}
+
+/// Any stream within messages, as SageMaker has it.
+pub(crate) fn sagemaker(stream: &[u8]) -> Vec<u8> {
+    let mut headers = Vec::new();
+    header(&mut headers, ":event-type", "PayloadPart");
+    header(&mut headers, ":message-type", "event");
+    stream.chunks(PART_BYTES).flat_map(|part| message(&headers, part)).collect()
 }
 
 fn header(out: &mut Vec<u8>, name: &str, value: &str) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use tollgate_wire::{
     Card, Dialect, Operation, Peek, Provider, Target, dialect, exchange::Payload, peek,
+    provider::Frames,
 };
 
 /// What clients may speak to us.
@@ -28,15 +29,18 @@ pub(crate) const UPSTREAMS: [Dialect; 7] = [
     Dialect::Ollama,
 ];
 
-static TARGETS: LazyLock<Vec<Target>> =
-    LazyLock::new(|| Dialect::ALL.into_iter().map(make).collect());
+static TARGETS: LazyLock<Vec<Target>> = LazyLock::new(|| {
+    let framings = [Frames::Plain, Frames::Aws].into_iter();
+    framings.flat_map(|frames| Dialect::ALL.map(|dialect| make(dialect, frames))).collect()
+});
 
-fn make(dialect: Dialect) -> Target {
+fn make(dialect: Dialect, frames: Frames) -> Target {
     let provider = Provider {
         name: "test".into(),
         url: "https://a.test".to_owned(),
         speaks: [(dialect, String::new())].into(),
         ops: vec![Operation::Chat, Operation::Embeddings, Operation::CountTokens],
+        frames,
         ..Provider::default()
     };
     Target {
@@ -56,8 +60,18 @@ fn make(dialect: Dialect) -> Target {
 
 /// Whom this dialect is spoken to.
 pub(crate) fn to(dialect: Dialect) -> &'static Target {
-    let found = TARGETS.iter().find(|target| target.dialect == dialect);
-    found.expect("there is one for each dialect")
+    find(dialect, Frames::Plain)
+}
+
+/// The same where streams come within Amazon's event stream.
+pub(crate) fn within_frames(dialect: Dialect) -> &'static Target {
+    find(dialect, Frames::Aws)
+}
+
+fn find(dialect: Dialect, frames: Frames) -> &'static Target {
+    let mut all = TARGETS.iter();
+    let found = all.find(|to| to.dialect == dialect && to.provider.frames == frames);
+    found.expect("there is one for each dialect and framing")
 }
 
 /// One of these, by a byte.
