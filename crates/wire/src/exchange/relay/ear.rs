@@ -172,9 +172,10 @@ impl Ear {
         Ok(frame.data.trim_ascii() == b"[DONE]" || Facts::read(self.dialect, &frame.data).is_ok())
     }
 
-    /// Fails as soon as `pending`, the first bytes of a stream, can only be a page of markup.
+    /// Fails as soon as `pending`, the first bytes of a stream, can only be a page of markup: be
+    /// they all of an event or not.
     #[inline]
-    pub(super) fn is_no_page(&mut self, pending: &[u8]) -> Heard<()> {
+    pub(super) fn is_no_page(&self, pending: &[u8]) -> Heard<()> {
         if self.begun || !pending.trim_ascii_start().starts_with(b"<") {
             return Ok(());
         }
@@ -196,6 +197,7 @@ impl Ear {
     #[cold]
     fn closely(&mut self, raw: &[u8], restamp: bool) -> Heard<Verdict> {
         self.heard = true;
+        self.is_no_page(raw)?;
         let frame = Frame::read(raw);
         let data: &[u8] = &frame.data;
         if data.is_empty() {
@@ -382,7 +384,6 @@ impl Ear {
                 Ok(facts) if facts.error => Box::new(fault_inside(raw)),
                 Ok(_) | Err(_) => garbled("the upstream answered with JSON, not with a stream"),
             }),
-            Some(b'<') => Err(garbled("the upstream's stream is a page of markup")),
             _ => Ok(()),
         }
     }

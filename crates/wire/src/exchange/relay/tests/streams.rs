@@ -328,6 +328,14 @@ fn garbage_in_the_middle_is_a_fault() {
 }
 
 #[test]
+fn markup_is_no_stream_wherever_it_is_cut() {
+    let page = format!("<html>{ANTHROPIC}");
+    let passed = passes(|| messages("m", "m", STREAMED_MESSAGES).0, &page);
+    assert_eq!(passed.end.unwrap_err().0, FaultKind::BadResponse);
+    assert!(!passed.begun && passed.out.is_empty());
+}
+
+#[test]
 fn coheres_streams_pass_and_are_heard() {
     let relay = || {
         let to = target(Dialect::Cohere, "m");
