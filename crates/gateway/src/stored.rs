@@ -28,7 +28,7 @@ pub struct Wanted {
     method: Method,
     /// The answer's id, as the client knows it.
     answer: String,
-    /// What follows it in the path: nothing, or `/input_items`.
+    /// What follows it in the path: nothing, `/input_items` or `/cancel`.
     tail: &'static str,
     query: Option<String>,
     headers: HeaderMap,
@@ -37,7 +37,11 @@ pub struct Wanted {
 /// What a request wants, if it is one of these.
 pub fn wanted(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Wanted> {
     let (answer, tail) = matrix::stored(uri.path())?;
-    let known = method == Method::GET || (method == Method::DELETE && tail.is_empty());
+    let known = match tail {
+        "" => method == Method::GET || method == Method::DELETE,
+        "/cancel" => method == Method::POST,
+        _ => method == Method::GET,
+    };
     known.then(|| Wanted {
         method: method.clone(),
         answer: answer.to_owned(),

@@ -66,6 +66,8 @@ enum Ask {
     Gemini(gemini::Ask),
     /// Google's count: `totalTokens`.
     GeminiCount(String, u64),
+    /// Bedrock's: `inputTokens`.
+    BedrockCount(String, u64),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -107,7 +109,9 @@ pub(super) async fn respond(
         false => Spelling::of(path),
     };
     let outcome = match (&recorded.method, path) {
-        (&Method::GET | &Method::DELETE, _) if path.starts_with("/responses/") => {
+        (&Method::GET | &Method::DELETE | &Method::POST, _)
+            if path.starts_with("/responses/") =>
+        {
             stored(&shared, path, &recorded).map(Outcome::Json)
         }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
@@ -241,15 +245,20 @@ fn list(
 fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
     authorise(shared, recorded, Spelling::OpenAi)?;
     let rest = path.strip_prefix("/responses/").unwrap_or_default();
-    let (id, items) = match rest.strip_suffix("/input_items") {
-        Some(id) => (id, true),
-        None => (rest, false),
+    let (id, tail) = rest.split_once('/').unwrap_or((rest, ""));
+    let items = match (tail, &recorded.method) {
+        ("", &Method::GET | &Method::DELETE) | ("cancel", &Method::POST) => false,
+        ("input_items", &Method::GET) => true,
+        _ => return Err(Refuse::new(404, format!("Invalid URL ({} {path})", recorded.method))),
     };
     let mut stored = lock(&shared.stored);
     let found = stored
         .get(id)
         .cloned()
         .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
+    if tail == "cancel" {
+        return Err(Refuse::new(400, "Cannot cancel a synchronous response."));
+    }
     if recorded.method == Method::DELETE {
         stored.remove(id);
         return Ok(json!({"id": id, "object": "response", "deleted": true}));
@@ -296,8 +305,16 @@ fn ask(
             Ask::Embeddings(model, answer)
         }
         path if spelling == Spelling::Bedrock => {
-            let (model, stream) = bedrock::named(path).unwrap_or_default();
-            Ask::Bedrock(bedrock::check(&body, model, stream)?)
+            match bedrock::named(path).unwrap_or_else(|| (String::new(), bedrock::Action::Whole)) {
+                (model, bedrock::Action::Count) => {
+                    let words = bedrock::count(&body, &model)?;
+                    Ask::BedrockCount(model, words)
+                }
+                (model, action) => {
+                    let stream = action == bedrock::Action::Stream;
+                    Ask::Bedrock(bedrock::check(&body, model, stream)?)
+                }
+            }
         }
         "/messages" => Ask::Anthropic(anthropic::check::check(&body, false)?),
         "/messages/count_tokens" => {
@@ -314,9 +331,8 @@ fn ask(
         Ask::Bedrock(ask) => &ask.model,
         Ask::Responses(ask) => &ask.model,
         Ask::Gemini(ask) => &ask.model,
-        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) | Ask::GeminiCount(model, _) => {
-            model
-        }
+        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
+        Ask::GeminiCount(model, _) | Ask::BedrockCount(model, _) => model,
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
     let known = match spelling {
@@ -468,6 +484,7 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
         },
         Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
+        Ask::BedrockCount(_, words) => whole(json!({"inputTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }

@@ -7,7 +7,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
 use super::json;
-use crate::{exchange::relay::edit::clamped, provider::Patch, target::Target};
+use crate::{
+    exchange::relay::edit::{clamped, says},
+    provider::Patch,
+    target::Target,
+};
 
 /// Top-level fields and their JSON text.
 #[derive(Debug, Default)]
@@ -90,6 +94,9 @@ impl Body {
     fn patch(&mut self, patch: &Patch) {
         match patch {
             Patch::Drop(name) | Patch::Cut(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::CutValue(name, value) => {
+                self.fields.retain(|(other, text)| other != name || !says(text, value));
+            }
             Patch::RenameText(from, to) => {
                 let text = |(name, value): &(Cow<'_, str>, Bytes)| {
                     name == from && value.starts_with(b"\"")

@@ -84,6 +84,8 @@ impl Figures {
     /// The operation has no tokens to answer with.
     pub(crate) fn has_no_output(&mut self) {
         self.output = self.output.or(Some(0));
+        // Voyage says the total alone.
+        self.input = self.input.or(self.total);
     }
 
     /// The counts as usage. `estimate` stands in for what was not said: input, output.

@@ -168,13 +168,14 @@ pub fn exchange(
     let deep = gemini && (counts || !to.defaults.is_empty());
     let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
     // Of embeddings, only OpenAI's have one.
-    let same = same && (!embeds || surface == crate::Dialect::Openai);
+    let as_openai = surface == crate::Dialect::Openai && to.provider.embeds.is_none();
+    let same = same && (!embeds || as_openai);
     let exchange: Box<dyn Exchange> = if counts && !same {
         Box::new(count::Counting::new(surface, to.dialect))
     } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
     } else if embeds {
-        Box::new(embed::Embed::new(surface, to.dialect, shown_model))
+        Box::new(embed::Embed::new(surface, to, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
     };

@@ -60,7 +60,8 @@ impl Ruled {
             // Without these a request is none: they are dropped of what is sent, not of what is asked.
             Patch::Drop(path) => Some(path.as_str()).filter(|path| !NEEDED.contains(path)),
             Patch::Rename(..) | Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
-            Patch::Allow(_) | Patch::Cut(_) | Patch::RenameText(..) => None,
+            Patch::Allow(_) | Patch::Cut(_) | Patch::CutValue(..) => None,
+            Patch::RenameText(..) => None,
         });
         let asked = payload.peek.additional_drop_params.iter().map(String::as_str);
         let mut paths: Vec<Path<'_>> = Vec::new();
@@ -160,7 +161,8 @@ impl Exchange for Ruled {
         self.dropped.clear();
         let configured = to.provider.patch.iter().filter_map(|patch| match patch {
             Patch::Allow(name) => Some(name.as_str()),
-            Patch::Drop(_) | Patch::Cut(_) | Patch::Rename(..) | Patch::RenameText(..) => None,
+            Patch::Drop(_) | Patch::Cut(_) | Patch::CutValue(..) => None,
+            Patch::Rename(..) | Patch::RenameText(..) => None,
             Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
         });
         let asked = payload.peek.allowed_openai_params.iter().map(String::as_str);

@@ -139,6 +139,14 @@ impl Relay {
 impl Exchange for Relay {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         thread::refuse(self.dialect, payload)?;
+        let counted;
+        let to = match self.operation {
+            Operation::CountTokens => {
+                counted = super::count::target(self.dialect, to);
+                &counted
+            }
+            Operation::Chat | Operation::Embeddings => to,
+        };
         let streamed = self.operation == Operation::Chat && payload.peek.stream;
         let path = head::path(self.operation, self.dialect, to, streamed)?;
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);

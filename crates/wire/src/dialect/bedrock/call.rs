@@ -104,6 +104,30 @@ pub(super) fn write(
     to: &Target,
     dropped: &mut Vec<String>,
 ) -> Result<Bytes, CannotAsk> {
+    Ok(written(ask, to, dropped)?.patched(to))
+}
+
+/// The members of a request that a count is made of.
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseTokensRequest.html>
+const COUNTED: &[&str] = &["messages", "system", "toolConfig", "additionalModelRequestFields"];
+
+/// The same request as far as its tokens are concerned, for CountTokens.
+pub(super) fn write_count(
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<Bytes, CannotAsk> {
+    let mut body = written(ask, to, dropped)?;
+    body.keep(COUNTED);
+    let converse = body.patched(to);
+    let mut out = BytesMut::new();
+    json::object(&mut out, |o| {
+        o.object("input", |o| o.key("converse").extend_from_slice(&converse));
+    });
+    Ok(out.freeze())
+}
+
+fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body, CannotAsk> {
     let family = Family::of(&to.model);
     let mut sieve = Sieve::new(to, dropped);
     let mut rest = Rest::default();
@@ -156,7 +180,7 @@ pub(super) fn write(
         body.put("system", |out| turns.write_system(&mut writer, out));
     }
     body.put("messages", |out| turns.write_messages(&mut writer, out));
-    Ok(body.patched(to))
+    Ok(body)
 }
 
 /// Asks for what Converse itself does not tell. A path that the model does not know is no error.

@@ -47,6 +47,16 @@ impl Upstream for Bedrock {
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(decode::Decoder::default())
     }
+
+    /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html>
+    fn write_count(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        call::write_count(ask, to, dropped)
+    }
 }
 
 #[cfg(test)]

@@ -115,6 +115,7 @@ impl<'a> Edits<'a> {
         for patch in &to.provider.patch {
             match patch {
                 Patch::Drop(name) | Patch::Cut(name) => self.drop_all(name),
+                Patch::CutValue(name, value) => self.drop_value(name, value),
                 Patch::Rename(from, to) => self.rename(from, to),
                 Patch::RenameText(from, to) if self.is_text(from) => self.rename(from, to),
                 Patch::RenameText(..) => {}
@@ -209,6 +210,17 @@ impl<'a> Edits<'a> {
         }
     }
 
+    fn drop_value(&mut self, name: &str, value: &serde_json::Value) {
+        self.added.retain(|(n, text)| n != name || !says(text, value));
+        let found: Vec<usize> = self.named(name).collect();
+        for i in found {
+            let Some(member) = self.peek.members.get(i) else { continue };
+            if says(self.text(&member.value), value) {
+                self.touched.entry(i).or_default().cut = true;
+            }
+        }
+    }
+
     fn rename(&mut self, from: &str, to: &str) {
         if self.has(to) {
             return self.drop_all(from);
@@ -283,6 +295,11 @@ impl Pieces<'_> {
         }
         self.at = span.end;
     }
+}
+
+/// Whether a JSON text is this value.
+pub(crate) fn says(text: &[u8], value: &serde_json::Value) -> bool {
+    serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|said| said == *value)
 }
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Bytes {
