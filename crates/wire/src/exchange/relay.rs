@@ -69,7 +69,9 @@ impl Relay {
             stamp: None,
             ear: Ear::new(dialect),
             boundary: match dialect {
-                Dialect::Gemini => Boundary::up_to(MAX_PICTURE_BYTES),
+                Dialect::Openai | Dialect::Responses | Dialect::Gemini => {
+                    Boundary::up_to(MAX_PICTURE_BYTES)
+                }
                 _ => Boundary::default(),
             },
             pending: BytesMut::new(),

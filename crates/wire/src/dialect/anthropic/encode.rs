@@ -10,7 +10,7 @@ use std::mem;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{reply::stop_reason, usage};
+use super::{block, reply::stop_reason, usage};
 use crate::{
     dialect::{
         Encode,
@@ -18,7 +18,7 @@ use crate::{
         signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Finish, Opening, Place, Raw, Reason, Start},
+    op::chat::{Delta, Event, Finish, Opening, Place, Raw, Reason, Source, Start},
     usage::Usage,
 };
 
@@ -171,6 +171,7 @@ impl Waiting {
 impl Frame {
     fn size(&self) -> usize {
         64 + match self {
+            Frame::Start(Opening::Image { source: Source::Base64 { data, .. }, .. }) => data.len(),
             Frame::Start(_) => 0,
             Frame::Delta(Delta::Text(text) | Delta::Signature(text) | Delta::Arguments(text)) => {
                 text.len()
@@ -240,8 +241,11 @@ fn block_start(out: &mut BytesMut, index: u64, kind: &Opening) {
             o.raw("content_block", raw.get());
             return;
         }
+        if let Opening::Image { source, .. } = kind {
+            return o.object("content_block", |o| block::write_image(o, source));
+        }
         o.object("content_block", |o| match kind {
-            Opening::Text | Opening::Refusal | Opening::Other { .. } => {
+            Opening::Text | Opening::Refusal | Opening::Image { .. } | Opening::Other { .. } => {
                 o.text("type", "text");
                 o.text("text", "");
             }

@@ -12,6 +12,7 @@ mod family;
 mod format;
 mod media;
 mod message;
+mod picture;
 mod reasoning;
 mod reply;
 mod tool;

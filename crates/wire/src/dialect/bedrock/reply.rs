@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{
     citation::{self, Citation},
     format::ANSWER_TOOL,
+    picture::{self, PictureIn},
     usage::{self, Additional},
 };
 use crate::{
@@ -15,9 +16,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{
-        Block, Choice, Extra, Finish, MAX_BLOCKS, Part, Reason, Response, Source, ToolCall,
-    },
+    op::chat::{Block, Choice, Extra, Finish, MAX_BLOCKS, Part, Reason, Response, ToolCall},
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -90,8 +89,11 @@ impl Answer {
             let part = thought(Fields::of(raw, At::Field(&at, "reasoningContent"))?)?;
             self.blocks.extend(part.map(Block::from));
         } else if let Some(raw) = fields.take("image") {
-            let part = image(Fields::of(raw, At::Field(&at, "image"))?)?;
-            self.blocks.extend(part.map(Block::from));
+            let at = At::Field(&at, "image");
+            let format = Fields::of(raw, at)?.need_text("format")?;
+            let whole: PictureIn =
+                serde_json::from_str(raw.get()).map_err(|_| at.wrong("a picture"))?;
+            self.blocks.extend(picture::parts(&format, whole).into_iter().map(Block::from));
         } else if let Some(raw) = fields.take("citationsContent") {
             self.cited(Fields::of(raw, At::Field(&at, "citationsContent"))?)?;
         } else {
@@ -155,15 +157,4 @@ fn thought(mut fields: Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
         text: thought.need_text("text")?,
         signature: thought.text("signature")?.filter(|signature| !signature.is_empty()),
     }))
-}
-
-fn image(mut fields: Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
-    let up = fields.at();
-    let format = fields.need_text("format")?;
-    let Some(raw) = fields.take("source") else { return Ok(None) };
-    let mut source = Fields::of(raw, At::Field(&up, "source"))?;
-    let media_type = format!("image/{format}");
-    Ok(source
-        .text("bytes")?
-        .map(|data| Part::Image { source: Source::Base64 { media_type, data }, detail: None }))
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, ToolIn, arguments},
+    part,
     reply::finish_of,
     request::thinking_blocks,
 };
@@ -33,10 +34,15 @@ use crate::{
 const MAX_HELD: usize = 64 * 1024;
 
 /// Reads a stream.
-#[derive(Default)]
 pub(super) struct Decoder {
     sse: sse::Decoder,
     state: State,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder { sse: sse::Decoder::up_to(sse::MAX_PICTURE_BYTES), state: State::default() }
+    }
 }
 
 impl Decode for Decoder {
@@ -227,7 +233,18 @@ impl Choice {
         }
         self.aside(Place::Delta, "annotations", delta.annotations, out);
         self.aside(Place::Delta, "audio", delta.audio, out);
-        self.aside(Place::Delta, "images", delta.images, out);
+        delta.images.map_or(Ok(()), |raw| self.pictures(raw, out))
+    }
+
+    /// Pictures come whole, each a part of its own.
+    fn pictures(&mut self, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let at = At::Field(&At::Body, "images");
+        for block in part::pictures(raw, &at).map_err(|why| malformed(&why))? {
+            let Part::Image { source, .. } = block.part else { continue };
+            self.close_prose(out);
+            let part = self.open(Opening::Image { source, extra: block.extra }, out)?;
+            out.push(Event::Close { choice: self.index, part });
+        }
         Ok(())
     }
 

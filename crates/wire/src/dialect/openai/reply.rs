@@ -14,7 +14,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Block, Choice, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
+    op::chat::{Block, Choice, Extra, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -68,6 +68,9 @@ fn choice(raw: &RawValue, at: At<'_>) -> Result<Choice, Malformed> {
     }
     if let Some(text) = message.text("refusal")? {
         blocks.push(Part::Refusal(text).into());
+    }
+    if let Some(raw) = message.take("images") {
+        blocks.extend(part::pictures(raw, &At::Field(&message_at, "images"))?);
     }
     let calls_at = At::Field(&message_at, "tool_calls");
     let calls = message.list("tool_calls", MAX_TOOL_CALLS)?.unwrap_or_default();
@@ -130,8 +133,8 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool, i
             None => o.null("refusal"),
         }
         message::tool_calls(o, &choice.blocks, native, &[signature::EXTRA_CONTENT]);
+        images(o, &choice.blocks, native);
         if !native {
-            images(o, &choice.blocks);
             sound(o, &choice.blocks, id);
         }
         for (name, raw) in &choice.message_extra {
@@ -169,22 +172,18 @@ fn sound(o: &mut Object<'_>, blocks: &[Block], id: &str) {
 }
 
 /// Pictures beside the text, as OpenRouter and LiteLLM have them.
-fn images(o: &mut Object<'_>, blocks: &[Block]) {
+fn images(o: &mut Object<'_>, blocks: &[Block], native: bool) {
     let pictures = blocks.iter().filter_map(|block| match &block.part {
-        Part::Image { source, .. } => part::url_of(source),
+        Part::Image { source, .. } => Some((part::url_of(source)?, &block.extra)),
         _ => None,
     });
-    let pictures: Vec<String> = pictures.collect();
+    let pictures: Vec<(String, &Extra)> = pictures.collect();
     if pictures.is_empty() {
         return;
     }
     o.list("images", |list| {
-        for (index, url) in (0u64..).zip(&pictures) {
-            list.object(|o| {
-                o.text("type", "image_url");
-                o.object("image_url", |o| o.text("url", url));
-                o.integer("index", index);
-            });
+        for (index, (url, extra)) in (0u64..).zip(pictures) {
+            part::write_picture(list, &url, index, Some(extra).filter(|_| native));
         }
     });
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{
     echo::Told,
-    input, output, reply, thought,
+    input, output, picture, reply, thought,
     tool::{self, Kind},
     usage,
 };
@@ -22,7 +22,9 @@ use crate::{
         signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Extra, MAX_BLOCKS, Opening, Place, Raw, Reason, Start, ToolCall},
+    op::chat::{
+        Delta, Event, Extra, MAX_BLOCKS, Opening, Place, Raw, Reason, Source, Start, ToolCall,
+    },
     usage::Usage,
 };
 
@@ -32,6 +34,9 @@ const MAX_KEPT: usize = 32 << 20;
 
 /// The part that a signature of a call is: the hub numbers parts from 0.
 const SIGNED: u32 = u32::MAX;
+
+/// Members of a picture's item that are ours to write.
+const MADE_ANEW: &[&str] = &["id", "type", "status"];
 
 /// Writes a stream.
 pub(super) struct Encoder {
@@ -67,6 +72,7 @@ enum Shape {
     Message(Vec<Speech>),
     Thought { part: bool, text: String, encrypted: Option<String> },
     Call { call: ToolCall, kind: Option<Kind> },
+    Picture { source: Source, rest: Extra },
     Other(Raw),
 }
 
@@ -161,6 +167,15 @@ impl Encoder {
                     ToolCall { id: id.clone(), name: name.clone(), arguments: String::new() };
                 (output::prefix(kind), Shape::Call { call, kind })
             }
+            Opening::Image { source, extra } => {
+                if let Some(text) = picture::in_words(source) {
+                    self.open_speech(part, false, out);
+                    return self.go_on(part, &Delta::Text(text), out);
+                }
+                let rest = if self.own.is_some() { extra.clone() } else { Extra::new() };
+                let rest = rest.into_iter().filter(|(name, _)| !MADE_ANEW.contains(&&**name));
+                ("ig", Shape::Picture { source: source.clone(), rest: rest.collect() })
+            }
             Opening::Other { dialect: Dialect::Responses, raw } => {
                 ("item", Shape::Other(raw.clone()))
             }
@@ -195,6 +210,11 @@ impl Encoder {
                 o.integer("output_index", index as u64);
                 o.object("item", |o| item.begin(o));
             });
+        }
+        if matches!(item.shape, Shape::Picture { .. }) {
+            let next = self.number();
+            let kind = format!("response.{}.in_progress", picture::KIND);
+            event(out, &kind, next, |o| place(o, &item.id, index));
         }
         self.items.push(item);
     }
@@ -301,7 +321,7 @@ impl Encoder {
                     }),
                 }
             }
-            Shape::Other(_) => self.next -= 1,
+            Shape::Picture { .. } | Shape::Other(_) => self.next -= 1,
         }
     }
 
@@ -367,6 +387,10 @@ impl Encoder {
                     });
                 }
             }
+            Shape::Picture { .. } => {
+                let kind = format!("response.{}.completed", picture::KIND);
+                event(out, &kind, number(), |o| place(o, id, index));
+            }
             Shape::Call { .. } | Shape::Other(_) => {
                 event(out, "response.output_item.added", number(), |o| {
                     o.integer("output_index", index as u64);
@@ -382,6 +406,15 @@ impl Encoder {
             o.key("item").put_slice(&whole);
         });
         self.next = next;
+        if let Shape::Picture { source: Source::Base64 { data, .. }, rest } = &item.shape {
+            self.kept = self.kept.saturating_add(data.len());
+            if self.kept > MAX_KEPT {
+                let (source, rest) = (Source::Text(String::new()), rest.clone());
+                let shape = Shape::Picture { source, rest };
+                whole.clear();
+                Item { shape, id: item.id.clone(), open: Vec::new(), ..item }.write(&mut whole);
+            }
+        }
         if let Some(place) = self.done.get_mut(index) {
             *place = Some(whole.freeze());
         }
@@ -492,7 +525,7 @@ impl Item {
         match &self.shape {
             Shape::Call { kind, .. } => kind.is_some_and(|kind| kind != Kind::Custom),
             Shape::Other(_) => true,
-            Shape::Message(_) | Shape::Thought { .. } => false,
+            Shape::Message(_) | Shape::Thought { .. } | Shape::Picture { .. } => false,
         }
     }
 
@@ -516,6 +549,11 @@ impl Item {
                 o.text("call_id", &call.id);
                 o.text("name", &call.name);
                 o.text(if kind.is_some() { "input" } else { "arguments" }, "");
+            }
+            Shape::Picture { .. } => {
+                o.text("type", picture::KIND);
+                o.text("status", "in_progress");
+                o.null("result");
             }
             Shape::Other(_) => {}
         }
@@ -543,6 +581,10 @@ impl Item {
                 input::reasoning(o, text, encrypted.as_deref(), &Extra::new());
             }
             Shape::Call { call, kind } => output::write_call(o, &self.id, call, *kind),
+            Shape::Picture { source, rest } => {
+                o.text("id", &self.id);
+                picture::write(o, source, rest);
+            }
             Shape::Other(_) => {}
         });
     }

@@ -12,6 +12,7 @@ mod error;
 mod input;
 mod item;
 mod output;
+mod picture;
 mod reply;
 mod request;
 mod thought;

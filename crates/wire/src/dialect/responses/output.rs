@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::{
     content, input,
     item::{self, ITEM},
-    thought,
+    picture, thought,
     tool::{self, Kind},
 };
 use crate::{
@@ -33,6 +33,10 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Vec<Block>, Malformed> 
             let (call, rest) = item::call(fields, kind)?;
             vec![item::block(Part::ToolCall(call), rest)]
         }
+        picture::KIND => match picture::read(fields)? {
+            Some(block) => vec![block],
+            None => vec![Part::Other { dialect: Dialect::Responses, raw: raw.to_owned() }.into()],
+        },
         _ => vec![Part::Other { dialect: Dialect::Responses, raw: raw.to_owned() }.into()],
     })
 }
@@ -168,6 +172,13 @@ impl Writer<'_> {
                     input::write_call(o, call, kind, &rest);
                 });
             }
+            Part::Image { source, .. } => match picture::in_words(source) {
+                Some(text) => self.message(list, &[&Part::Text(text).into()]),
+                None => list.object(|o| {
+                    self.id(o, "ig", &rest);
+                    picture::write(o, source, &rest);
+                }),
+            },
             Part::Other { dialect: Dialect::Responses, raw } => {
                 self.written += 1;
                 list.raw(raw.get());
@@ -177,7 +188,7 @@ impl Writer<'_> {
     }
 }
 
-fn status(o: &mut Object<'_>, rest: &Extra) {
+pub(super) fn status(o: &mut Object<'_>, rest: &Extra) {
     if !rest.iter().any(|(name, _)| **name == *"status") {
         o.text("status", "completed");
     }
