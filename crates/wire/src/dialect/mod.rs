@@ -150,6 +150,30 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
     })
 }
 
+/// Refuses sound where the client's dialect has none in its answers: what is said aloud would be
+/// left of it as text.
+pub(crate) fn hears(
+    surface: Dialect,
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<(), CannotAsk> {
+    const NAME: &str = "modalities";
+    if matches!(surface, Dialect::Openai | Dialect::Gemini) {
+        return Ok(());
+    }
+    let aloud = |json: &[u8]| {
+        serde_json::from_slice::<Vec<String>>(json)
+            .is_ok_and(|words| words.iter().any(|word| word.eq_ignore_ascii_case("audio")))
+    };
+    let asked = ask.extra.iter().any(|(name, raw)| **name == *NAME && aloud(raw.get().as_bytes()));
+    if asked || to.defaults.iter().any(|(name, json)| name == NAME && aloud(json)) {
+        let why = format!("answers in {} have no sound", surface.name());
+        sieve::Sieve::new(to, dropped).refuse(NAME, &why)?;
+    }
+    Ok(())
+}
+
 /// An error of ours as a JSON body in `surface`'s spelling.
 pub fn refusal(surface: Dialect, why: &Refusal) -> Bytes {
     match surface {

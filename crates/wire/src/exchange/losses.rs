@@ -350,6 +350,12 @@ pub const LOSSES: &[Loss] = &[
     Loss {
         dialect: Dialect::Openai,
         side: Side::Reply,
+        path: "choices.*.message.content",
+        why: "what is said aloud is text, too, for clients whose dialect has no sound",
+    },
+    Loss {
+        dialect: Dialect::Openai,
+        side: Side::Reply,
         path: "usage.completion_tokens_details.accepted_prediction_tokens",
         why: "part of the total; nothing is priced by it",
     },

@@ -6,13 +6,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
     candidate::{self, Said},
-    part::{self, Spelling, write_arguments},
+    part::{self, SOUND, Spelling, write_arguments},
     usage,
 };
 use crate::{
     dialect::{
         Encode,
         json::{self, List, Object},
+        openai::Sound,
         signature,
     },
     matrix::Dialect,
@@ -214,6 +215,17 @@ impl Encoder {
                     self.part(choice, out, |o| {
                         o.text("text", "");
                         o.text("thoughtSignature", &signature);
+                    });
+                }
+            }
+            "audio" => {
+                let sound: Sound = serde_json::from_str(value.get()).unwrap_or_default();
+                if !sound.data.is_empty() {
+                    self.part(choice, out, |o| {
+                        o.object("inlineData", |o| {
+                            o.text("mimeType", SOUND);
+                            o.text("data", &sound.data);
+                        });
                     });
                 }
             }

@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, ToolIn, arguments},
+    chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, Sound, ToolIn, arguments},
     part,
     reply::finish_of,
     request::thinking_blocks,
@@ -232,7 +232,12 @@ impl Choice {
             self.tool(tool, answer, out)?;
         }
         self.aside(Place::Delta, "annotations", delta.annotations, out);
-        self.aside(Place::Delta, "audio", delta.audio, out);
+        if let Some(raw) = delta.audio {
+            // What is said aloud is text to clients whose dialect has no sound.
+            let sound: Sound = serde_json::from_str(raw.get()).map_err(|why| bad(&why))?;
+            self.say(Kind::Text, sound.transcript, out)?;
+            self.aside(Place::Delta, "audio", Some(raw), out);
+        }
         delta.images.map_or(Ok(()), |raw| self.pictures(raw, out))
     }
 

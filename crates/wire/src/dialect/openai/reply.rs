@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{message, part, request, usage};
+use super::{chunk::Sound, message, part, request, usage};
 use crate::{
     dialect::{
         fault::says_something,
@@ -68,6 +68,15 @@ fn choice(raw: &RawValue, at: At<'_>) -> Result<Choice, Malformed> {
     }
     if let Some(text) = message.text("refusal")? {
         blocks.push(Part::Refusal(text).into());
+    }
+    if let Some(raw) = message.peek("audio").filter(|raw| raw.get() != "null") {
+        let at = At::Field(&message_at, "audio");
+        let sound: Sound = serde_json::from_str(raw.get()).map_err(|_| at.wrong("sound"))?;
+        let format = sound.format().to_owned();
+        if !sound.transcript.is_empty() {
+            blocks.push(Part::Text(sound.transcript).into());
+        }
+        blocks.push(Part::Audio { data: sound.data, format }.into());
     }
     if let Some(raw) = message.take("images") {
         blocks.extend(part::pictures(raw, &At::Field(&message_at, "images"))?);

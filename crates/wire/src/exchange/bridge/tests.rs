@@ -340,3 +340,22 @@ fn a_stream_breaks_in_the_clients_dialect() {
     let fault = bridge.fault(StatusCode::TOO_MANY_REQUESTS, &headers, Bytes::new());
     assert_eq!(fault.kind, FaultKind::RateLimit);
 }
+
+#[test]
+fn sound_is_for_clients_that_can_be_given_it() {
+    let mut to = target(Dialect::Openai);
+    to.defaults = vec![
+        ("modalities".to_owned(), Bytes::from_static(br#"["text","audio"]"#)),
+        ("audio".to_owned(), Bytes::from_static(br#"{"voice":"alloy","format":"wav"}"#)),
+    ];
+    let refused = put(Dialect::Anthropic, &to, &anthropic(&json!({}))).unwrap_err();
+    let CannotAsk::Unsupported(why) = refused else { panic!("{refused}") };
+    assert_eq!(why.param, "modalities");
+    assert_eq!(why.why, "answers in anthropic have no sound");
+    let contents = json!({"contents": [{"parts": [{"text": "x"}]}]});
+    assert!(put(Dialect::Gemini, &to, &contents).is_ok());
+    to.drop_params = true;
+    let mut bridge = Bridge::new(Operation::Chat, Dialect::Anthropic, to.dialect, "shown");
+    bridge.call(&payload(&anthropic(&json!({}))), &to).unwrap();
+    assert_eq!(bridge.dropped(), ["modalities"]);
+}
