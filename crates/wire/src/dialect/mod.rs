@@ -1,6 +1,7 @@
 //! One module a dialect. A dialect is a [`Surface`] (the client's side), an [`Upstream`] (the
 //! provider's side), or both.
 
+mod annotation;
 pub mod anthropic;
 pub mod bedrock;
 mod body;

@@ -350,6 +350,12 @@ pub const LOSSES: &[Loss] = &[
     Loss {
         dialect: Dialect::Openai,
         side: Side::Reply,
+        path: "choices.*.message.annotations",
+        why: "what Perplexity found stands where OpenAI says what a text cites, too",
+    },
+    Loss {
+        dialect: Dialect::Openai,
+        side: Side::Reply,
         path: "choices.*.message.content",
         why: "what is said aloud is text, too, for clients whose dialect has no sound",
     },
@@ -370,6 +376,12 @@ pub const LOSSES: &[Loss] = &[
         side: Side::Reply,
         path: "usage.cost",
         why: "another gateway's idea of the price",
+    },
+    Loss {
+        dialect: Dialect::Openai,
+        side: Side::Stream,
+        path: "choices.0.delta.annotations",
+        why: "what Perplexity found stands where OpenAI says what a text cites, too",
     },
     Loss {
         dialect: Dialect::Openai,

@@ -15,7 +15,7 @@ use super::{
     usage::{self, Additional},
 };
 use crate::{
-    dialect::{Decode, fault_named},
+    dialect::{Decode, annotation, fault_named},
     fault::{Fault, FaultKind},
     frame::aws::{self, Frame},
     matrix::Dialect,
@@ -349,8 +349,8 @@ impl State {
             let open = self.open.iter().rfind(|open| open.index == index);
             let start = open.map_or(self.length, |open| open.before);
             let cited = citation::read(raw, (start, self.length));
-            if let Some(value) = cited.and_then(|cited| citation::list(&[cited])) {
-                let name = "annotations";
+            if let Some(value) = cited.and_then(|cited| annotation::list(&[cited])) {
+                let name = annotation::NAME;
                 out.push(Event::Aside { choice: 0, place: Place::Delta, name, value });
             }
         }

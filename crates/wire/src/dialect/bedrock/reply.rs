@@ -4,13 +4,14 @@
 use serde_json::value::RawValue;
 
 use super::{
-    citation::{self, Citation},
+    citation,
     format::ANSWER_TOOL,
     picture::{self, PictureIn},
     usage::{self, Additional},
 };
 use crate::{
     dialect::{
+        annotation::{self, Cited},
         fields::{At, Fields},
         json::compact,
     },
@@ -72,7 +73,7 @@ pub(super) fn finish_of(word: &str, called: Called, stop_sequence: Option<String
 struct Answer {
     blocks: Vec<Block>,
     called: Called,
-    citations: Vec<Citation>,
+    citations: Vec<Cited>,
     /// Characters of text so far.
     length: u64,
 }
@@ -139,8 +140,8 @@ impl Answer {
 
     fn choice(self, finish: Option<Finish>) -> Choice {
         let mut message_extra = Extra::new();
-        if let Some(list) = citation::list(&self.citations) {
-            message_extra.push(("annotations".into(), list));
+        if let Some(list) = annotation::list(&self.citations) {
+            message_extra.push((annotation::NAME.into(), list));
         }
         Choice { blocks: self.blocks, finish, message_extra, extra: Extra::new() }
     }

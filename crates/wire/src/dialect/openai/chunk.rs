@@ -19,6 +19,12 @@ pub(super) struct Chunk<'a> {
     pub(super) service_tier: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
+    /// What Perplexity found.
+    #[serde(borrow, default)]
+    pub(super) search_results: Option<&'a RawValue>,
+    /// The same, addresses alone; xAI's, too.
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     dialect::{
         Decode,
+        annotation::{self, Found},
         fault::says_something,
         fault_inside,
         fields::{At, Fields},
@@ -32,6 +33,8 @@ use crate::{
 
 /// Most bytes of arguments that are held while a call's name is missing.
 const MAX_HELD: usize = 64 * 1024;
+/// Most bytes of an answer that are kept to look for marks in.
+const MAX_SAID: usize = 256 * 1024;
 
 /// Reads a stream.
 pub(super) struct Decoder {
@@ -78,6 +81,7 @@ struct State {
     done: bool,
     id: String,
     figures: Figures,
+    found: Found,
     choices: Vec<Choice>,
 }
 
@@ -88,6 +92,12 @@ struct Choice {
     parts: u32,
     prose: Option<(Kind, u32)>,
     tools: Vec<Tool>,
+    /// What was said since pages were found, in which their marks stand.
+    said: String,
+    /// Characters of text so far.
+    length: u64,
+    /// Somebody said what the text cites.
+    cited: bool,
     finished: bool,
 }
 
@@ -130,8 +140,14 @@ impl State {
         if !self.started {
             self.start(data, out)?;
         }
+        self.found.add(chunk.search_results, chunk.citations);
         for choice in chunk.choices.unwrap_or_default() {
             self.choice(choice, out)?;
+        }
+        if self.found.any() {
+            for choice in self.choices.iter_mut().filter(|choice| choice.finished) {
+                choice.cite(&self.found, out);
+            }
         }
         if let Some(raw) = chunk.service_tier {
             self.figures.read_tier(raw.get().as_bytes(), &(0..raw.get().len()));
@@ -184,9 +200,14 @@ impl State {
             return Ok(());
         }
         if let Some(delta) = said.delta {
+            let length = out.len();
             choice.delta(delta, &self.id, out)?;
+            choice.count(out.get(length..).unwrap_or_default(), self.found.any());
         }
         choice.aside(Place::Choice, "logprobs", said.logprobs, out);
+        if said.finish_reason.is_some() {
+            choice.cite(&self.found, out);
+        }
         if let Some(word) = said.finish_reason {
             choice.finish(finish_of(&word), out)?;
         }
@@ -202,6 +223,7 @@ impl State {
         }
         for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
             let finish = Finish { reason: Reason::Stop, stop_sequence: None };
+            choice.cite(&self.found, out);
             choice.finish(finish, out)?;
         }
         self.done = true;
@@ -231,7 +253,8 @@ impl Choice {
         for tool in delta.tool_calls.unwrap_or_default() {
             self.tool(tool, answer, out)?;
         }
-        self.aside(Place::Delta, "annotations", delta.annotations, out);
+        self.cited |= delta.annotations.is_some_and(|raw| raw.get() != "[]");
+        self.aside(Place::Delta, annotation::NAME, delta.annotations, out);
         if let Some(raw) = delta.audio {
             // What is said aloud is text to clients whose dialect has no sound.
             let sound: Sound = serde_json::from_str(raw.get()).map_err(|why| bad(&why))?;
@@ -239,6 +262,30 @@ impl Choice {
             self.aside(Place::Delta, "audio", Some(raw), out);
         }
         delta.images.map_or(Ok(()), |raw| self.pictures(raw, out))
+    }
+
+    /// Counts the characters of what was said, and keeps it to look for marks in.
+    fn count(&mut self, events: &[Event], keep: bool) {
+        let Some((Kind::Text, open)) = self.prose else { return };
+        for event in events {
+            if let Event::Delta { part, delta: Delta::Text(text), .. } = event
+                && *part == open
+            {
+                self.length += text.chars().count() as u64;
+                if keep && self.said.len() < MAX_SAID {
+                    self.said.push_str(text);
+                }
+            }
+        }
+    }
+
+    /// What was found, as what the text cites, unless that was said.
+    fn cite(&mut self, found: &Found, out: &mut Vec<Event>) {
+        if !found.any() || std::mem::replace(&mut self.cited, true) {
+            return;
+        }
+        let annotations = found.annotations(&self.said, self.length);
+        self.aside(Place::Delta, annotation::NAME, annotations.as_deref(), out);
     }
 
     /// Pictures come whole, each a part of its own.

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{chunk::Sound, message, part, request, usage};
 use crate::{
     dialect::{
+        annotation::{self, Found},
         fault::says_something,
         fields::{At, Fields, is_string, string},
         figures::Figures,
@@ -31,6 +32,10 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         .enumerate()
         .map(|(index, raw)| choice(raw, At::Item(&at, index)))
         .collect::<Result<_, _>>()?;
+    let mut choices: Vec<Choice> = choices;
+    let mut found = Found::default();
+    found.add(fields.peek("search_results"), fields.peek("citations"));
+    choices.iter_mut().for_each(|choice| cite(choice, &found));
     fields.take("object");
     let tier = fields.peek("service_tier").and_then(|raw| raw.get().strip_prefix('"'));
     let tier = tier.and_then(|word| word.strip_suffix('"'));
@@ -87,6 +92,18 @@ fn choice(raw: &RawValue, at: At<'_>) -> Result<Choice, Malformed> {
         blocks.push(request::tool_call(raw, At::Item(&calls_at, index))?);
     }
     Ok(Choice { blocks, finish, message_extra: message.rest(), extra: fields.rest() })
+}
+
+/// What was found, as what the text cites, unless that was said.
+fn cite(choice: &mut Choice, found: &Found) {
+    if !found.any() || !annotation::of(&choice.message_extra).is_empty() {
+        return;
+    }
+    let text: String = choice.blocks.iter().filter_map(text_of).collect();
+    if let Some(annotations) = found.annotations(&text, text.chars().count() as u64) {
+        choice.message_extra.retain(|(name, _)| **name != *annotation::NAME);
+        choice.message_extra.push((annotation::NAME.into(), annotations));
+    }
 }
 
 fn content(raw: &RawValue, at: &At<'_>) -> Result<Vec<Block>, Malformed> {
