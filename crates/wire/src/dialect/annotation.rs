@@ -58,6 +58,14 @@ pub(super) fn of(message_extra: &Extra) -> Vec<Cited> {
     found.map(|(_, raw)| read(raw.get())).unwrap_or_default()
 }
 
+/// Those that end before `end`, taken out; all of them for the last text.
+pub(super) fn take(cited: &mut Vec<Cited>, end: u64, last: bool) -> Vec<Cited> {
+    if last {
+        return std::mem::take(cited);
+    }
+    cited.extract_if(.., |one| one.end <= end).collect()
+}
+
 /// Annotations of these; `None` for none at all.
 pub(super) fn list(cited: &[Cited]) -> Option<Raw> {
     if cited.is_empty() {

@@ -76,10 +76,7 @@ pub(super) fn cited(blocks: &[Block], mut cited: Vec<Cited>) -> Cow<'_, [Block]>
         let Part::Text(text) = &block.part else { continue };
         seen += 1;
         end += text.chars().count() as u64;
-        let own: Vec<Cited> = match seen == texts {
-            true => std::mem::take(&mut cited),
-            false => cited.extract_if(.., |one| one.end <= end).collect(),
-        };
+        let own = annotation::take(&mut cited, end, seen == texts);
         let mut out = BytesMut::new();
         json::list(&mut out, |list| own.iter().for_each(|one| list.object(|o| write(o, one))));
         block.extra = Extra::new();

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        Encode,
+        Encode, annotation,
         fields::{At, list},
         json::{self, List, Object},
         signature,
@@ -53,6 +53,8 @@ pub(super) struct Encoder {
     /// Items that are done, at their place.
     done: Vec<Option<Bytes>>,
     kept: usize,
+    /// Characters of text so far.
+    length: u64,
     finish: Option<Reason>,
     usage: Option<Usage>,
 }
@@ -81,6 +83,8 @@ struct Speech {
     part: u32,
     refusal: bool,
     text: String,
+    /// Characters of text before it.
+    before: u64,
     cited: Vec<Raw>,
     logprobs: Vec<Raw>,
 }
@@ -97,6 +101,7 @@ impl Encoder {
             items: Vec::new(),
             done: Vec::new(),
             kept: 0,
+            length: 0,
             finish: None,
             usage: None,
         }
@@ -220,8 +225,14 @@ impl Encoder {
     }
 
     fn open_speech(&mut self, part: u32, refusal: bool, out: &mut BytesMut) {
-        let speech =
-            Speech { part, refusal, text: String::new(), cited: Vec::new(), logprobs: Vec::new() };
+        let speech = Speech {
+            part,
+            refusal,
+            text: String::new(),
+            before: self.length,
+            cited: Vec::new(),
+            logprobs: Vec::new(),
+        };
         let found = self.items.iter_mut().position(|item| item.is_message() && !item.last);
         let at = match found {
             Some(at) => at,
@@ -286,6 +297,9 @@ impl Encoder {
             Shape::Message(parts) => {
                 let found = (0..).zip(parts.iter_mut()).find(|(_, speech)| speech.part == part);
                 let Some((content, speech)) = found else { return };
+                if !speech.refusal {
+                    self.length += text.chars().count() as u64;
+                }
                 speech.text.push_str(kept);
                 event(out, speech.name("delta"), next, |o| {
                     place(o, id, index);
@@ -439,7 +453,15 @@ impl Encoder {
             }
             return;
         }
-        for (place_of, raw) in (next..).zip(output::flat_annotations(value)) {
+        let flat = match &self.own {
+            Some(_) => output::flat_annotations(value),
+            None => {
+                let cited = annotation::read(value.get());
+                let flat = cited.iter().filter_map(|one| output::url_citation(one, speech.before));
+                flat.collect()
+            }
+        };
+        for (place_of, raw) in (next..).zip(flat) {
             event(out, "response.output_text.annotation.added", place_of, |o| {
                 place(o, id, index);
                 o.integer("content_index", content);
