@@ -18,6 +18,7 @@ mod json;
 pub mod ollama;
 pub mod openai;
 pub mod responses;
+mod search;
 mod sieve;
 mod signature;
 
@@ -149,6 +150,16 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Responses => &responses::Responses,
         _ => return None,
     })
+}
+
+/// Says in the target's words what the dialects of client and target call differently.
+pub(crate) fn settle(
+    ask: &mut Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<(), CannotAsk> {
+    responses::allow(ask);
+    search::settle(ask, to, dropped)
 }
 
 /// Refuses sound where the client's dialect has none in its answers: what is said aloud would be

@@ -50,5 +50,10 @@ impl Upstream for Bedrock {
     }
 }
 
+/// Whether a model searches the web.
+pub(super) fn searches(model: &str) -> bool {
+    matches!(family::Family::of(model), family::Family::Nova { .. })
+}
+
 #[cfg(test)]
 mod tests;

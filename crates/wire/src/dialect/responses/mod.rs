@@ -29,6 +29,7 @@ use crate::{
     target::Target,
 };
 
+pub(super) use elsewhere::allow;
 pub(super) use error::broken;
 pub(super) use item::ITEM;
 pub(crate) use thought::unseal_for;
