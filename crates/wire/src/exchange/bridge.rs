@@ -205,9 +205,11 @@ impl Exchange for Bridge {
         }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
+        dialect::hears(self.surface, &ask, to, &mut self.dropped)?;
         let encoder = ask.stream.then(|| surface.encoder(&ask));
         self.writer = if ask.stream { None } else { surface.writer(&ask) };
         if self.surface != self.upstream {
+            dialect::settle(&mut ask, to, &mut self.dropped)?;
             surface.elsewhere(&mut ask, to, &mut self.dropped)?;
             dialect::responses::unseal_for(self.upstream, &mut ask);
         }

@@ -12,6 +12,7 @@
 mod ear;
 pub(crate) mod edit;
 mod facts;
+mod items;
 mod stamp;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -69,7 +70,9 @@ impl Relay {
             stamp: None,
             ear: Ear::new(dialect),
             boundary: match dialect {
-                Dialect::Gemini => Boundary::up_to(MAX_PICTURE_BYTES),
+                Dialect::Openai | Dialect::Responses | Dialect::Gemini => {
+                    Boundary::up_to(MAX_PICTURE_BYTES)
+                }
                 _ => Boundary::default(),
             },
             pending: BytesMut::new(),
@@ -101,6 +104,11 @@ impl Relay {
                 Ok(Verdict::Restamp(span)) => {
                     out.extend_from_slice(between(sent, start + span.start));
                     out.extend_from_slice(self.stamp.as_deref().unwrap_or_default());
+                    sent = start + span.end;
+                }
+                Ok(Verdict::Splice(span, with)) => {
+                    out.extend_from_slice(between(sent, start + span.start));
+                    out.extend_from_slice(&with);
                     sent = start + span.end;
                 }
                 Ok(Verdict::Rewrite(data, span)) => {

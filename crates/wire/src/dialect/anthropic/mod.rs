@@ -3,6 +3,7 @@
 
 mod block;
 mod call;
+mod citation;
 mod decode;
 mod encode;
 mod error;

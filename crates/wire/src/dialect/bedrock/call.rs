@@ -19,6 +19,7 @@ use crate::{
         body::Body,
         fields::{At, Fields},
         gemini, json,
+        search::OPTIONS,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
@@ -337,6 +338,7 @@ impl Rest {
         }
         self.tier(ask, sieve)?;
         if ask.surface == Dialect::Gemini {
+            self.grounding = ask.extra.iter().any(|(name, _)| **name == *OPTIONS);
             gemini::foreign(ask, sieve)?;
         } else {
             for (name, _) in &ask.output_extra {
@@ -399,8 +401,8 @@ impl Rest {
         let grounded = matches!(family, Family::Nova { .. });
         match name {
             "anthropic_beta" => self.betas(raw, family, sieve)?,
-            "web_search_options" if grounded => self.grounding = true,
-            "web_search_options" => {
+            OPTIONS if grounded => self.grounding = true,
+            OPTIONS => {
                 sieve.refuse(name, "only nova searches the web at bedrock")?;
             }
             "cache_control" if family.caches() => {

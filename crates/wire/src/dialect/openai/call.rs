@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{anthropic, body::Body, gemini, json, sieve::Sieve},
+    dialect::{anthropic, body::Body, gemini, json, search::OPTIONS, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -265,6 +265,9 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         }
     }
     if ask.surface == Dialect::Gemini {
+        for (name, raw) in ask.extra.iter().filter(|(name, _)| **name == *OPTIONS) {
+            body.raw(name, raw);
+        }
         return gemini::foreign(ask, sieve);
     }
     for (name, _) in &ask.output_extra {

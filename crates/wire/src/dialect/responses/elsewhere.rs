@@ -12,6 +12,7 @@ use super::{
 use crate::{
     dialect::{
         fields::{At, Fields},
+        search::OPTIONS,
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -49,7 +50,8 @@ pub(super) fn settle(
 ) -> Result<(), CannotAsk> {
     let mut sieve = Sieve::new(to, dropped);
     for (name, raw) in std::mem::take(&mut ask.extra) {
-        if to.dialect == Dialect::Openai && COMMON.contains(&&*name) {
+        let search = *name == *OPTIONS && matches!(to.dialect, Dialect::Openai | Dialect::Bedrock);
+        if search || (to.dialect == Dialect::Openai && COMMON.contains(&&*name)) {
             ask.extra.push((name, raw));
         } else {
             member(&name, &raw, to, &mut sieve)?;
@@ -64,7 +66,7 @@ pub(super) fn settle(
         sieve.hint("top_logprobs");
     }
     messages(ask, &mut sieve)?;
-    choice(ask);
+    allow(ask);
     tools(ask, &mut sieve)
 }
 
@@ -82,6 +84,8 @@ fn tools(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
                 }
                 continue;
             }
+            // What was said in the target's words already.
+            Tool::Other { dialect, .. } if *dialect != Dialect::Responses => {}
             Tool::Other { kind, .. } => {
                 let why = format!("only a provider that speaks responses runs `{kind}`");
                 sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -226,7 +230,7 @@ fn other(raw: &RawValue, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
 }
 
 /// `allowed_tools`: the others are not shown.
-fn choice(ask: &mut Request) {
+pub(in crate::dialect) fn allow(ask: &mut Request) {
     let Some(ToolChoice::Other { dialect: Dialect::Responses, raw }) = &ask.tool_choice else {
         return;
     };

@@ -13,6 +13,7 @@ mod input;
 mod item;
 mod namespace;
 mod output;
+mod picture;
 mod reply;
 mod request;
 mod thought;
@@ -29,6 +30,7 @@ use crate::{
     target::Target,
 };
 
+pub(super) use elsewhere::allow;
 pub(super) use error::broken;
 pub(super) use item::ITEM;
 pub(crate) use thought::unseal_for;
