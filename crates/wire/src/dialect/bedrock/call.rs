@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        anthropic::SAVINGS,
+        anthropic::{self, SAVINGS},
         body::Body,
         fields::{At, Fields},
         gemini, json,
@@ -312,6 +312,7 @@ impl Rest {
             sieve.hint("metadata");
         }
         self.tier(ask, sieve)?;
+        anthropic::foreign(ask, sieve);
         if ask.surface == Dialect::Gemini {
             gemini::foreign(ask, sieve)?;
         } else {
