@@ -395,6 +395,36 @@ def test_codex_works(codex, upstream, model):
     assert json.loads(call.arguments) == {"cmd": "one"}
 
 
+def test_codex_runs_code(codex, upstream, model):
+    """To models that it knows, Codex offers its tools in an item of the conversation: one that runs
+    JavaScript, in a namespace."""
+    run = {**PATCH, "name": "exec", "description": "Runs JavaScript."}
+    space = {"type": "namespace", "name": "functions", "description": "", "tools": [run, function("wait", cell_id=TEXT)]}
+    items = [
+        {"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [space]},
+        message("developer", said("You are a coding agent.")),
+        message("user", said("Compute it")),
+    ]
+    reasoning = {"effort": "low", "context": "all_turns"}
+    fields = codexs(model, reasoning=reasoning, tool_choice="auto", parallel_tool_calls=False)
+    del fields["tools"], fields["instructions"]
+    if model == "gemini":
+        # Google's models call as many functions at once as they like, and nobody can forbid it.
+        with pytest.raises(openai.BadRequestError, match="parallel_tool_calls"):
+            codex.responses.create(input=items, **fields)
+        fields["parallel_tool_calls"] = True
+    with codex.responses.stream(input=items, **fields) as stream:
+        first = stream.get_final_response()
+    [call] = [item for item in first.output if item.type == "custom_tool_call"]
+    assert (call.namespace, call.name, call.input) == ("functions", "exec", "it")
+    if model != "responses":
+        assert {tool["name"] for tool in flat(model, upstream.last()["json"])} == {"functions__exec", "functions__wait"}
+    result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": [said("exit 0"), said("42")]}
+    with codex.responses.stream(input=[*items, *first.output, result], **fields) as stream:
+        second = stream.get_final_response()
+    assert second.output_text.startswith("The tool said: exit 0") and "42" in second.output_text
+
+
 def test_codex_searches_the_web_where_somebody_can(codex, upstream, model):
     """Codex offers its provider's search unless it is told not to: `web_search = "disabled"`."""
     search = {"type": "web_search", "external_web_access": False}

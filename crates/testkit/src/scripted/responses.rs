@@ -80,8 +80,9 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     if let Some(text) = top.maybe_text("instructions")? {
         prompt.words += count_words(text);
     }
-    input(&top, &mut prompt)?;
-    let own = tools(&top, &mut prompt)?;
+    let mut own = Own::default();
+    input(&top, &mut prompt, &mut own)?;
+    tools(&top, &mut prompt, &mut own)?;
     top.number("temperature", 0.0, 2.0)?;
     top.number("top_p", 0.0, 1.0)?;
     top.count("top_logprobs", 0)?;
@@ -123,7 +124,7 @@ fn text(top: &Fields<'_>) -> Result<(), Refuse> {
     Ok(())
 }
 
-fn input(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
+fn input(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), Refuse> {
     let items = match top.get("input") {
         None if top.get("previous_response_id").is_some() || top.get("prompt").is_some() => {
             return Ok(());
@@ -173,6 +174,10 @@ fn input(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
                     let message = "The encrypted content could not be verified.";
                     return Err(Refuse::bad("input", message, "invalid_encrypted_content"));
                 }
+            }
+            "additional_tools" => {
+                item.one_of("role", &["developer"])?;
+                offered(&item, prompt, own)?;
             }
             "item_reference"
             | "local_shell_call"
@@ -240,10 +245,9 @@ fn said(
     Ok(text.join(" "))
 }
 
-fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Own, Refuse> {
-    let mut own = Own::default();
+fn offered(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), Refuse> {
     for (i, tool) in top.list("tools")?.iter().enumerate() {
-        let tool = Fields::new(tool, &format!("tools[{i}]"))?;
+        let tool = Fields::new(tool, &format!("{}[{i}]", top.path("tools")))?;
         tool.required("type")?;
         let kinds =
             ["function", "custom", "namespace", "web_search", "file_search", "local_shell", "mcp"];
@@ -261,12 +265,16 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Own, Refuse> {
             "namespace" => {
                 let space = tool.text("name")?;
                 for (j, one) in tool.list("tools")?.iter().enumerate() {
-                    let one = Fields::new(one, &format!("tools[{i}].tools[{j}]"))?;
+                    let one = Fields::new(one, &format!("{}[{j}]", tool.path("tools")))?;
                     one.required("type")?;
-                    one.one_of("type", &["function", "custom"])?;
+                    let custom = one.one_of("type", &["function", "custom"])? == Some("custom");
                     let name = one.text("name")?.to_owned();
                     let schema = one.get("parameters").cloned().unwrap_or_else(|| json!({}));
-                    prompt.tools.push((name.clone(), schema));
+                    let text = json!({"type": "string"});
+                    prompt.tools.push((name.clone(), if custom { text } else { schema }));
+                    if custom {
+                        own.custom.push(name.clone());
+                    }
                     own.spaces.push((name, space.to_owned()));
                 }
             }
@@ -278,6 +286,11 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Own, Refuse> {
             _ => {}
         }
     }
+    Ok(())
+}
+
+fn tools(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), Refuse> {
+    offered(top, prompt, own)?;
     top.flag("parallel_tool_calls")?;
     match top.get("tool_choice") {
         None => {}
@@ -297,7 +310,7 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Own, Refuse> {
             }
         }
     }
-    Ok(own)
+    Ok(())
 }
 
 /// The id of the answer to the request of this number.

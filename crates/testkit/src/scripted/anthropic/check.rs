@@ -343,7 +343,19 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         if tool.get("type").is_some_and(|kind| kind != "custom") {
             continue;
         }
-        known(&tool, &["type", "name", "description", "input_schema", "cache_control", "strict"])?;
+        const TOOL: &[&str] = &[
+            "type",
+            "name",
+            "description",
+            "input_schema",
+            "cache_control",
+            "strict",
+            "eager_input_streaming",
+            "defer_loading",
+            "allowed_callers",
+            "input_examples",
+        ];
+        known(&tool, TOOL)?;
         let schema = tool
             .required("input_schema")
             .map_err(|_| invalid(format!("tools.{i}.custom.input_schema: Field required")))?;

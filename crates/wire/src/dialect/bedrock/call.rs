@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     dialect::{
-        anthropic::SAVINGS,
+        anthropic::{self, SAVINGS},
         body::Body,
         fields::{At, Fields},
         gemini, json,
@@ -337,6 +337,7 @@ impl Rest {
             sieve.hint("metadata");
         }
         self.tier(ask, sieve)?;
+        anthropic::foreign(ask, sieve);
         if ask.surface == Dialect::Gemini {
             self.grounding = ask.extra.iter().any(|(name, _)| **name == *OPTIONS);
             gemini::foreign(ask, sieve)?;

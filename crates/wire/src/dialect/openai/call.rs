@@ -264,6 +264,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
+    anthropic::foreign(ask, sieve);
     if ask.surface == Dialect::Gemini {
         for (name, raw) in ask.extra.iter().filter(|(name, _)| **name == *OPTIONS) {
             body.raw(name, raw);

@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use super::{elsewhere, input, tool};
 use crate::{
     dialect::{
-        anthropic::SAVINGS,
+        anthropic::{self, SAVINGS},
         body::Body,
         fields::{At, Fields},
+        gemini,
         json::{self, Object},
         openai::{effort, user},
         sieve::Sieve,
@@ -244,10 +245,12 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
-    for (name, _) in &ask.output_extra {
+    anthropic::foreign(ask, sieve);
+    gemini::foreign(ask, sieve)?;
+    for (name, _) in ask.output_extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
     }
-    for (name, raw) in &ask.extra {
+    for (name, raw) in ask.extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
         match (&**name, ask.surface) {
             ("verbosity", Dialect::Responses | Dialect::Openai) => {}
             ("text" | "reasoning", Dialect::Responses) => {}

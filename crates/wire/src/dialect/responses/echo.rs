@@ -32,7 +32,7 @@ impl Told {
         json::object(&mut out, |o| settings(o, ask));
         let settings = json::compact(std::str::from_utf8(&out).unwrap_or_default());
         let members = settings.get(1..settings.len().saturating_sub(1)).unwrap_or_default();
-        let spaces = namespace::members_of(ask).into_iter();
+        let spaces = namespace::members_of(&tool::offered(ask)).into_iter();
         let spaces = spaces.map(|it| (it.function.name.into(), it.space.into(), it.name.into()));
         Told {
             echo: members.to_owned().into(),

@@ -7,7 +7,7 @@ use super::{
     call::members_of,
     item::{self, ITEM},
     namespace::{self, NAMESPACE},
-    tool::Kind,
+    tool::{self, Kind},
 };
 use crate::{
     dialect::{
@@ -173,7 +173,10 @@ fn messages(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
         let mut kept = Vec::with_capacity(message.blocks.len());
         for mut block in std::mem::take(&mut message.blocks) {
             if let Part::Other { dialect: Dialect::Responses, raw } = &block.part {
-                other(raw, sieve)?;
+                match tool::added(raw)? {
+                    Some(more) => ask.tools.extend(more),
+                    None => other(raw, sieve)?,
+                }
                 continue;
             }
             if block.extra.iter().any(|(name, _)| **name == *ITEM) {
@@ -302,11 +305,12 @@ fn grammar(extra: &Extra) -> Option<String> {
 
 /// What every function of a request is, by its name.
 pub(super) fn kinds(ask: &Request) -> Vec<(Box<str>, Kind)> {
-    let functions = ask.tools.iter().filter_map(|tool| match tool {
+    let tools = tool::offered(ask);
+    let functions = tools.iter().filter_map(|tool| match tool {
         Tool::Function(function) => Some(function),
         Tool::Other { .. } => None,
     });
     let kind = |of: &Function| Some((of.name.as_str().into(), Kind::of_function(of)?));
-    let spaces = namespace::members_of(ask);
+    let spaces = namespace::members_of(&tools);
     functions.chain(spaces.iter().map(|member| &member.function)).filter_map(kind).collect()
 }

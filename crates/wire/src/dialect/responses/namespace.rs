@@ -17,7 +17,7 @@ use crate::{
     dialect::fields::{At, Fields},
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Extra, Function, MAX_TOOLS, Request, Tool},
+    op::chat::{Extra, Function, MAX_TOOLS, Tool},
 };
 
 /// The type of the tool.
@@ -73,9 +73,9 @@ pub(super) fn members(raw: &RawValue, at: At<'_>) -> Result<Vec<Member>, Malform
     Ok(members)
 }
 
-/// The functions of all namespaces of a request.
-pub(super) fn members_of(ask: &Request) -> Vec<Member> {
-    let spaces = ask.tools.iter().filter_map(|tool| match tool {
+/// The functions of all namespaces among these tools.
+pub(super) fn members_of(tools: &[Tool]) -> Vec<Member> {
+    let spaces = tools.iter().filter_map(|tool| match tool {
         Tool::Other { dialect: Dialect::Responses, kind, raw } if kind == NAMESPACE => Some(raw),
         Tool::Other { .. } | Tool::Function(_) => None,
     });
