@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 use tollgate_wire::{
     CannotAsk, Fault, FaultKind, Operation, Refusal, RefusalKind, Secret, Target, Unsupported,
@@ -276,7 +276,7 @@ async fn call(
         if let Some(login) = &target.login {
             let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
             // Boxed: few targets need it, and it would make the future of every request large.
-            token = Box::pin(sign::sign(desk, login, target, &mut request)).await?;
+            token = Box::pin(sign::sign(desk, login, target, &Method::POST, &mut request)).await?;
         }
         ask.client.send(&target.base, request, connect, now).await
     };
@@ -306,7 +306,7 @@ async fn call(
 }
 
 /// The fault without our credential, should the upstream have repeated it.
-fn scrubbed(mut fault: Fault, credential: Option<&Secret>) -> Fault {
+pub(crate) fn scrubbed(mut fault: Fault, credential: Option<&Secret>) -> Fault {
     let Some(key) = credential.map(Secret::expose).filter(|key| !key.is_empty()) else {
         return fault;
     };

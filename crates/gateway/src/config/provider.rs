@@ -151,7 +151,9 @@ pub(super) fn any_provider() -> Provider {
         key_env: Vec::new(),
         url_env: Vec::new(),
         auth: Auth::None,
-        speaks: [(Dialect::Openai, String::new()), (Dialect::Anthropic, String::new())].into(),
+        speaks: [Dialect::Openai, Dialect::Anthropic, Dialect::Responses]
+            .map(|dialect| (dialect, String::new()))
+            .into(),
         ops: Vec::new(),
         headers: std::collections::BTreeMap::new(),
         patch: Vec::new(),

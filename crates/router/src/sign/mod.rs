@@ -15,7 +15,7 @@ mod snowflake;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, header::AUTHORIZATION};
+use http::{HeaderValue, Method, header::AUTHORIZATION};
 use tokio::{io::AsyncReadExt, time::Instant};
 use tollgate_wire::{
     Call, Fault, FaultKind, Login, Secret, Target,
@@ -52,10 +52,11 @@ pub(crate) async fn sign(
     desk: Desk<'_>,
     login: &Arc<Login>,
     target: &Target,
+    method: &Method,
     call: &mut Call,
 ) -> Result<Option<Secret>, Fault> {
     if let Login::Aws(aws) = &**login {
-        return aws::sign(desk, login, aws, target, call).await;
+        return aws::sign(desk, (login, aws), target, method, call).await;
     }
     let token = desk.client.tokens().bearers.get(login, || fetch(desk, login)).await?;
     call.headers.retain(|(name, _)| *name != AUTHORIZATION);

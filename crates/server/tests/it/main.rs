@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod agents;
 mod azure;
 mod bedrock;
 mod cohere;

@@ -54,10 +54,18 @@ pub(super) struct Ask {
     pub(super) stream: bool,
     pub(super) store: bool,
     pub(super) previous: Option<String>,
-    /// Custom tools by name.
-    custom: Vec<String>,
+    own: Own,
     encrypted: bool,
     body: Value,
+}
+
+/// What its tools are beside functions.
+#[derive(Debug, Default)]
+struct Own {
+    /// Custom tools by name.
+    custom: Vec<String>,
+    /// Functions of namespaces: the name and the namespace.
+    spaces: Vec<(String, String)>,
 }
 
 /// Checks a request as the API does.
@@ -73,11 +81,12 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
         prompt.words += count_words(text);
     }
     input(&top, &mut prompt)?;
-    let custom = tools(&top, &mut prompt)?;
+    let own = tools(&top, &mut prompt)?;
     top.number("temperature", 0.0, 2.0)?;
     top.number("top_p", 0.0, 1.0)?;
     top.count("top_logprobs", 0)?;
     prompt.max_tokens = top.count("max_output_tokens", 16)?;
+    super::openai::user(&top)?;
     top.one_of("truncation", &["auto", "disabled"])?;
     top.one_of("service_tier", &["auto", "default", "flex", "priority"])?;
     top.flag("background")?;
@@ -96,7 +105,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
         stream: top.flag("stream")?,
         store: top.get("store").is_none_or(|store| store != false),
         previous: top.maybe_text("previous_response_id")?.map(str::to_owned),
-        custom,
+        own,
         encrypted,
         body: body.clone(),
     })
@@ -185,7 +194,9 @@ fn message(item: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
     let assistant = role == Some("assistant");
     let said = said(item, "content", assistant, prompt)?;
     prompt.words += count_words(&said);
-    prompt.user_spoke_last = role == Some("user");
+    if !matches!(role, Some("system" | "developer")) {
+        prompt.user_spoke_last = role == Some("user");
+    }
     if role == Some("user") {
         prompt.results.clear();
         prompt.text = said;
@@ -229,13 +240,13 @@ fn said(
     Ok(text.join(" "))
 }
 
-/// The names of custom tools.
-fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
-    let mut custom = Vec::new();
+fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Own, Refuse> {
+    let mut own = Own::default();
     for (i, tool) in top.list("tools")?.iter().enumerate() {
         let tool = Fields::new(tool, &format!("tools[{i}]"))?;
         tool.required("type")?;
-        let kinds = ["function", "custom", "web_search", "file_search", "local_shell", "mcp"];
+        let kinds =
+            ["function", "custom", "namespace", "web_search", "file_search", "local_shell", "mcp"];
         match tool.one_of("type", &kinds)?.unwrap_or_default() {
             "function" => {
                 let name = tool.text("name")?;
@@ -247,10 +258,22 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
                 let schema = tool.get("parameters").cloned().unwrap_or_else(|| json!({}));
                 prompt.tools.push((name.to_owned(), schema));
             }
+            "namespace" => {
+                let space = tool.text("name")?;
+                for (j, one) in tool.list("tools")?.iter().enumerate() {
+                    let one = Fields::new(one, &format!("tools[{i}].tools[{j}]"))?;
+                    one.required("type")?;
+                    one.one_of("type", &["function", "custom"])?;
+                    let name = one.text("name")?.to_owned();
+                    let schema = one.get("parameters").cloned().unwrap_or_else(|| json!({}));
+                    prompt.tools.push((name.clone(), schema));
+                    own.spaces.push((name, space.to_owned()));
+                }
+            }
             "custom" => {
                 let name = tool.text("name")?.to_owned();
                 prompt.tools.push((name.clone(), json!({"type": "string"})));
-                custom.push(name);
+                own.custom.push(name);
             }
             _ => {}
         }
@@ -274,7 +297,7 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
             }
         }
     }
-    Ok(custom)
+    Ok(own)
 }
 
 /// The id of the answer to the request of this number.
@@ -345,7 +368,7 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
     }
     for (n, call) in said.calls.iter().enumerate() {
         let call_id = format!("call_{serial:06}_{n}");
-        items.push(match ask.custom.contains(&call.name) {
+        let mut item = match ask.own.custom.contains(&call.name) {
             true => json!({
                 "id": format!("ctc_{serial:06}_{n}"), "type": "custom_tool_call",
                 "status": "completed", "call_id": call_id, "name": call.name,
@@ -356,7 +379,11 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
                 "status": "completed", "call_id": call_id, "name": call.name,
                 "arguments": call.arguments.to_string(),
             }),
-        });
+        };
+        if let Some((_, space)) = ask.own.spaces.iter().find(|(name, _)| *name == call.name) {
+            item["namespace"] = json!(space);
+        }
+        items.push(item);
     }
     if let Some(text) = &said.text {
         items.push(json!({

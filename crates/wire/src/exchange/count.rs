@@ -79,10 +79,13 @@ fn no_chat(dialect: Dialect) -> Malformed {
 impl Exchange for Counting {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let path = head::path(Operation::CountTokens, self.upstream, to, false)?;
-        let ask = client(self.surface)?.read_count(payload)?;
+        let mut ask = client(self.surface)?.read_count(payload)?;
         self.dropped.clear();
         // What cannot be counted is no reason not to count the rest.
         let to = &Target { drop_params: true, ..target(self.upstream, to) };
+        if self.surface != self.upstream {
+            dialect::settle(&mut ask, to, &mut self.dropped)?;
+        }
         let body = provider(self.upstream)?.write_count(&ask, to, &mut self.dropped)?;
         let headers = head::headers(self.upstream, false, &[], to);
         Ok(Call { path, headers, body: vec![body] })

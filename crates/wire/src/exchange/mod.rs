@@ -14,6 +14,7 @@ pub mod policy;
 pub mod relay;
 pub mod seal;
 pub mod stored;
+pub(crate) mod thread;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -3,6 +3,7 @@
 
 mod block;
 mod call;
+mod citation;
 mod decode;
 mod encode;
 mod error;
@@ -22,6 +23,12 @@ use crate::{
 
 pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
+
+/// Fields that only save tokens: marks of a cache, and what of a conversation the model need not see
+/// again. An upstream that has no such thing answers as well without them, so that they are named
+/// among what was dropped and never refused: coding agents send them with every request.
+/// <https://platform.claude.com/docs/en/build-with-claude/context-editing>
+pub(super) const SAVINGS: &[&str] = &["cache_control", "context_management"];
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

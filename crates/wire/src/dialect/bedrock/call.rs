@@ -15,9 +15,11 @@ use super::{
 };
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         gemini, json,
+        search::OPTIONS,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
@@ -336,6 +338,7 @@ impl Rest {
         }
         self.tier(ask, sieve)?;
         if ask.surface == Dialect::Gemini {
+            self.grounding = ask.extra.iter().any(|(name, _)| **name == *OPTIONS);
             gemini::foreign(ask, sieve)?;
         } else {
             for (name, _) in &ask.output_extra {
@@ -398,15 +401,15 @@ impl Rest {
         let grounded = matches!(family, Family::Nova { .. });
         match name {
             "anthropic_beta" => self.betas(raw, family, sieve)?,
-            "web_search_options" if grounded => self.grounding = true,
-            "web_search_options" => {
+            OPTIONS if grounded => self.grounding = true,
+            OPTIONS => {
                 sieve.refuse(name, "only nova searches the web at bedrock")?;
             }
             "cache_control" if family.caches() => {
                 self.last_mark = CacheMarkIn::read(raw);
             }
-            "cache_control" => sieve.hint(name),
             "context_management" if family.is_claude() => self.edits(raw, sieve),
+            _ if SAVINGS.contains(&name) => sieve.hint(name),
             _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
             _ if OPENAI_ONLY.contains(&name) => {
                 sieve.refuse(name, "bedrock has no such parameter")?;

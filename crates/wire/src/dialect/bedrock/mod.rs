@@ -12,6 +12,7 @@ mod family;
 mod format;
 mod media;
 mod message;
+mod picture;
 mod reasoning;
 mod reply;
 mod tool;
@@ -57,6 +58,11 @@ impl Upstream for Bedrock {
     ) -> Result<Bytes, CannotAsk> {
         call::write_count(ask, to, dropped)
     }
+}
+
+/// Whether a model searches the web.
+pub(super) fn searches(model: &str) -> bool {
+    matches!(family::Family::of(model), family::Family::Nova { .. })
 }
 
 #[cfg(test)]

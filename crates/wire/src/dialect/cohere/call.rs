@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::message;
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields, is_string},
         json,
@@ -31,7 +32,7 @@ const OWN: &[&str] = &[
 ];
 /// Fields of others that the answer does not depend on.
 const HINTS: &[&str] =
-    &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
+    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 pub(super) fn write(
     ask: &Request,
@@ -315,7 +316,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
     }
     for (name, raw) in &ask.extra {
-        if HINTS.contains(&&**name) {
+        if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);
         } else if **name == *"thinking" && !is_string(raw) && !body.has("thinking") {
             foreign_thinking(raw, body)?;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::{config, contents, thinking::Family};
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         json::{self, List, Object},
@@ -217,7 +218,7 @@ impl Own {
                     sieve.hint(name);
                 }
             }
-            _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
+            _ if OPENAI_HINTS.contains(&name) || SAVINGS.contains(&name) => sieve.hint(name),
             _ => sieve.refuse(name, "gemini has no such parameter")?,
         }
         Ok(())

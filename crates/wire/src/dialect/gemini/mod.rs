@@ -20,7 +20,7 @@ mod usage;
 
 use bytes::Bytes;
 
-use super::{Decode, Encode, Surface, Upstream, sieve::Sieve};
+use super::{Decode, Encode, Surface, Upstream, search::OPTIONS, sieve::Sieve};
 use crate::{
     exchange::{CannotAsk, Malformed, Payload},
     matrix::Dialect,
@@ -111,6 +111,8 @@ pub(super) fn foreign(ask: &Request, sieve: &mut Sieve<'_>) -> Result<(), Cannot
         match &**name {
             // For Google's bills.
             "labels" => sieve.hint(name),
+            // Said in the target's words already.
+            OPTIONS => {}
             _ => sieve.refuse(name, WHY)?,
         }
     }

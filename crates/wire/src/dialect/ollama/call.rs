@@ -8,6 +8,7 @@ use serde_json::{Number, value::RawValue};
 use super::message;
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         json,
@@ -53,7 +54,7 @@ const OPTIONS: &[&str] = &[
 const OWN: &[&str] = &["keep_alive", "shift", "think", "truncate"];
 /// Fields of others that the answer does not depend on.
 const HINTS: &[&str] =
-    &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
+    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 /// Members of `options`, each with its JSON text.
 #[derive(Default)]
@@ -291,7 +292,7 @@ fn rest(
     }
     for (name, raw) in &ask.extra {
         let text = || Bytes::copy_from_slice(raw.get().as_bytes());
-        if HINTS.contains(&&**name) {
+        if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);
         } else if **name == *"options" {
             own_options(raw, options)?;

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, gemini, json, sieve::Sieve},
+    dialect::{anthropic, body::Body, gemini, json, search::OPTIONS, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -15,8 +15,10 @@ use crate::{
 
 /// Fields of Anthropic's that an OpenAI-shaped provider cannot honour. Others that the hub does
 /// not know pass on: the provider says what it thinks of them.
-const ANTHROPIC_ONLY: &[&str] =
-    &["container", "context_management", "inference_geo", "mcp_servers", "speed"];
+const ANTHROPIC_ONLY: &[&str] = &["container", "inference_geo", "mcp_servers", "speed"];
+
+/// Most letters of `user`: "Expected a string with maximum length 64".
+const MAX_USER: usize = 64;
 
 pub(super) fn write(
     ask: &Request,
@@ -232,8 +234,19 @@ pub(in crate::dialect) fn effort(reasoning: &Reasoning) -> Option<&str> {
     }
 }
 
+/// The user, as the client names it. What Claude Code sends as Anthropic's `metadata.user_id` is
+/// longer than OpenAI takes, and nobody there knows it: it is left out.
+pub(in crate::dialect) fn user<'a>(ask: &'a Request, sieve: &mut Sieve<'_>) -> Option<&'a str> {
+    let user = ask.user.as_deref()?;
+    if ask.surface == Dialect::Anthropic && user.chars().count() > MAX_USER {
+        sieve.hint("user");
+        return None;
+    }
+    Some(user)
+}
+
 fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
-    if let Some(user) = &ask.user {
+    if let Some(user) = user(ask, sieve) {
         body.text("user", user);
     }
     if let Some(tier) = &ask.service_tier {
@@ -252,13 +265,16 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         }
     }
     if ask.surface == Dialect::Gemini {
+        for (name, raw) in ask.extra.iter().filter(|(name, _)| **name == *OPTIONS) {
+            body.raw(name, raw);
+        }
         return gemini::foreign(ask, sieve);
     }
     for (name, _) in &ask.output_extra {
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
     }
     for (name, raw) in &ask.extra {
-        if **name == *"cache_control" && ask.surface != Dialect::Openai {
+        if anthropic::SAVINGS.contains(&&**name) && ask.surface != Dialect::Openai {
             sieve.hint(name);
             continue;
         }

@@ -19,6 +19,12 @@ pub(super) struct Chunk<'a> {
     pub(super) service_tier: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
+    /// What Perplexity found.
+    #[serde(borrow, default)]
+    pub(super) search_results: Option<&'a RawValue>,
+    /// The same, addresses alone; xAI's, too.
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +62,29 @@ pub(super) struct DeltaIn<'a> {
     pub(super) audio: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) images: Option<&'a RawValue>,
+}
+
+/// <https://platform.openai.com/docs/guides/audio>
+#[derive(Default, Deserialize)]
+pub(in crate::dialect) struct Sound {
+    /// Base64, in a stream always of 24,000 samples of 16 bits a second.
+    #[serde(default)]
+    pub(in crate::dialect) data: String,
+    #[serde(default)]
+    pub(in crate::dialect) transcript: String,
+}
+
+impl Sound {
+    /// By how the base64 of a file begins: the answer does not say.
+    pub(super) fn format(&self) -> &'static str {
+        match self.data.as_bytes() {
+            [b'U', b'k', b'l', b'G', b'R', ..] => "wav",
+            [b'S', b'U', b'Q', b'z', ..] | [b'/', b'/', ..] => "mp3",
+            [b'T', b'2', b'd', b'n', b'U', ..] => "ogg",
+            [b'Z', b'k', b'x', b'h', b'Q', ..] => "flac",
+            _ => "pcm16",
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -7,13 +7,15 @@
 use serde_json::value::RawValue;
 
 use super::{
-    chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, ToolIn, arguments},
+    chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, Sound, ToolIn, arguments},
+    part,
     reply::finish_of,
     request::thinking_blocks,
 };
 use crate::{
     dialect::{
         Decode,
+        annotation::{self, Found},
         fault::says_something,
         fault_inside,
         fields::{At, Fields},
@@ -31,12 +33,19 @@ use crate::{
 
 /// Most bytes of arguments that are held while a call's name is missing.
 const MAX_HELD: usize = 64 * 1024;
+/// Most bytes of an answer that are kept to look for marks in.
+const MAX_SAID: usize = 256 * 1024;
 
 /// Reads a stream.
-#[derive(Default)]
 pub(super) struct Decoder {
     sse: sse::Decoder,
     state: State,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder { sse: sse::Decoder::up_to(sse::MAX_PICTURE_BYTES), state: State::default() }
+    }
 }
 
 impl Decode for Decoder {
@@ -72,6 +81,7 @@ struct State {
     done: bool,
     id: String,
     figures: Figures,
+    found: Found,
     choices: Vec<Choice>,
 }
 
@@ -82,6 +92,12 @@ struct Choice {
     parts: u32,
     prose: Option<(Kind, u32)>,
     tools: Vec<Tool>,
+    /// What was said since pages were found, in which their marks stand.
+    said: String,
+    /// Characters of text so far.
+    length: u64,
+    /// Somebody said what the text cites.
+    cited: bool,
     finished: bool,
 }
 
@@ -124,8 +140,14 @@ impl State {
         if !self.started {
             self.start(data, out)?;
         }
+        self.found.add(chunk.search_results, chunk.citations);
         for choice in chunk.choices.unwrap_or_default() {
             self.choice(choice, out)?;
+        }
+        if self.found.any() {
+            for choice in self.choices.iter_mut().filter(|choice| choice.finished) {
+                choice.cite(&self.found, out);
+            }
         }
         if let Some(raw) = chunk.service_tier {
             self.figures.read_tier(raw.get().as_bytes(), &(0..raw.get().len()));
@@ -178,9 +200,14 @@ impl State {
             return Ok(());
         }
         if let Some(delta) = said.delta {
+            let length = out.len();
             choice.delta(delta, &self.id, out)?;
+            choice.count(out.get(length..).unwrap_or_default(), self.found.any());
         }
         choice.aside(Place::Choice, "logprobs", said.logprobs, out);
+        if said.finish_reason.is_some() {
+            choice.cite(&self.found, out);
+        }
         if let Some(word) = said.finish_reason {
             choice.finish(finish_of(&word), out)?;
         }
@@ -196,6 +223,7 @@ impl State {
         }
         for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
             let finish = Finish { reason: Reason::Stop, stop_sequence: None };
+            choice.cite(&self.found, out);
             choice.finish(finish, out)?;
         }
         self.done = true;
@@ -225,9 +253,50 @@ impl Choice {
         for tool in delta.tool_calls.unwrap_or_default() {
             self.tool(tool, answer, out)?;
         }
-        self.aside(Place::Delta, "annotations", delta.annotations, out);
-        self.aside(Place::Delta, "audio", delta.audio, out);
-        self.aside(Place::Delta, "images", delta.images, out);
+        self.cited |= delta.annotations.is_some_and(|raw| raw.get() != "[]");
+        self.aside(Place::Delta, annotation::NAME, delta.annotations, out);
+        if let Some(raw) = delta.audio {
+            // What is said aloud is text to clients whose dialect has no sound.
+            let sound: Sound = serde_json::from_str(raw.get()).map_err(|why| bad(&why))?;
+            self.say(Kind::Text, sound.transcript, out)?;
+            self.aside(Place::Delta, "audio", Some(raw), out);
+        }
+        delta.images.map_or(Ok(()), |raw| self.pictures(raw, out))
+    }
+
+    /// Counts the characters of what was said, and keeps it to look for marks in.
+    fn count(&mut self, events: &[Event], keep: bool) {
+        let Some((Kind::Text, open)) = self.prose else { return };
+        for event in events {
+            if let Event::Delta { part, delta: Delta::Text(text), .. } = event
+                && *part == open
+            {
+                self.length += text.chars().count() as u64;
+                if keep && self.said.len() < MAX_SAID {
+                    self.said.push_str(text);
+                }
+            }
+        }
+    }
+
+    /// What was found, as what the text cites, unless that was said.
+    fn cite(&mut self, found: &Found, out: &mut Vec<Event>) {
+        if !found.any() || std::mem::replace(&mut self.cited, true) {
+            return;
+        }
+        let annotations = found.annotations(&self.said, self.length);
+        self.aside(Place::Delta, annotation::NAME, annotations.as_deref(), out);
+    }
+
+    /// Pictures come whole, each a part of its own.
+    fn pictures(&mut self, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let at = At::Field(&At::Body, "images");
+        for block in part::pictures(raw, &at).map_err(|why| malformed(&why))? {
+            let Part::Image { source, .. } = block.part else { continue };
+            self.close_prose(out);
+            let part = self.open(Opening::Image { source, extra: block.extra }, out)?;
+            out.push(Event::Close { choice: self.index, part });
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::usage;
+use super::{part, usage};
 use crate::{
     dialect::{
         Encode,
@@ -27,6 +27,10 @@ pub(super) struct Encoder {
     tools: Vec<(u32, u64)>,
     /// Thinking blocks so far, by choice.
     thoughts: Vec<(u32, u64)>,
+    /// Pictures so far, by choice.
+    pictures: Vec<(u32, u64)>,
+    /// The upstream speaks OpenAI's dialect, too.
+    native: bool,
     /// Google's signature of the call that opens next, by choice.
     ahead: Option<(u32, Raw)>,
     usage: Option<Usage>,
@@ -54,19 +58,22 @@ impl Encoder {
             open: Vec::new(),
             tools: Vec::new(),
             thoughts: Vec::new(),
+            pictures: Vec::new(),
+            native: false,
             ahead: None,
             usage: None,
         }
     }
 
     fn start(&mut self, start: &Start) {
+        self.native = start.upstream == Dialect::Openai;
         let mut head = BytesMut::from(&b"data: "[..]);
         json::object(&mut head, |o| {
             o.text("id", &start.id);
             o.text("object", "chat.completion.chunk");
             o.integer("created", start.created.unwrap_or(0));
             o.text("model", &start.model);
-            if start.upstream == Dialect::Openai {
+            if self.native {
                 o.extra(&start.extra);
             } else if let Some(word) = start.usage.and_then(|usage| usage::tier(&usage)) {
                 o.text("service_tier", word);
@@ -154,6 +161,16 @@ impl Encoder {
                     });
                 });
                 Kind::Tool(index)
+            }
+            Opening::Image { source, extra } => {
+                let index = next(&mut self.pictures, choice);
+                if let Some(url) = part::url_of(source) {
+                    let extra = Some(extra).filter(|_| self.native);
+                    self.delta(choice, out, |o| {
+                        o.list("images", |list| part::write_picture(list, &url, index, extra));
+                    });
+                }
+                Kind::Hidden
             }
             Opening::Other { .. } => Kind::Hidden,
         };

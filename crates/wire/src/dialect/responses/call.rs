@@ -6,10 +6,11 @@ use serde_json::value::RawValue;
 use super::{elsewhere, input, tool};
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         json::{self, Object},
-        openai::effort,
+        openai::{effort, user},
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -227,7 +228,7 @@ fn reasoning(ask: &Request, body: &mut Body) {
 
 fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let own = ask.surface == Dialect::Responses;
-    if let Some(user) = &ask.user {
+    if let Some(user) = user(ask, sieve) {
         body.text("user", user);
     }
     match (ask.surface, ask.service_tier.as_deref()) {
@@ -250,7 +251,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         match (&**name, ask.surface) {
             ("verbosity", Dialect::Responses | Dialect::Openai) => {}
             ("text" | "reasoning", Dialect::Responses) => {}
-            ("cache_control", _) if !own => sieve.hint(name),
+            (name, _) if !own && SAVINGS.contains(&name) => sieve.hint(name),
             (name, Dialect::Openai) if CHAT_ONLY.contains(&name) => sieve.refuse(name, NO_SUCH)?,
             (name, Dialect::Openai | Dialect::Responses | Dialect::Completions) => {
                 if !body.has(name) {

@@ -6,11 +6,13 @@ use serde_json::value::RawValue;
 use super::{
     call::members_of,
     item::{self, ITEM},
+    namespace::{self, NAMESPACE},
     tool::Kind,
 };
 use crate::{
     dialect::{
         fields::{At, Fields},
+        search::OPTIONS,
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -23,7 +25,8 @@ use crate::{
 const ITEM_MARKS: &[&str] = &[
     "type", "id", "status", "phase",
     // Of which the hub has the text, or all there is.
-    "summary", "content", "output", "call_id",
+    "summary", "content", "output", "call_id", // A call is named by it.
+    NAMESPACE,
 ];
 /// What chat completions have too, under the same name.
 const COMMON: &[&str] =
@@ -47,7 +50,8 @@ pub(super) fn settle(
 ) -> Result<(), CannotAsk> {
     let mut sieve = Sieve::new(to, dropped);
     for (name, raw) in std::mem::take(&mut ask.extra) {
-        if to.dialect == Dialect::Openai && COMMON.contains(&&*name) {
+        let search = *name == *OPTIONS && matches!(to.dialect, Dialect::Openai | Dialect::Bedrock);
+        if search || (to.dialect == Dialect::Openai && COMMON.contains(&&*name)) {
             ask.extra.push((name, raw));
         } else {
             member(&name, &raw, to, &mut sieve)?;
@@ -62,7 +66,7 @@ pub(super) fn settle(
         sieve.hint("top_logprobs");
     }
     messages(ask, &mut sieve)?;
-    choice(ask);
+    allow(ask);
     tools(ask, &mut sieve)
 }
 
@@ -72,6 +76,16 @@ fn tools(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
     for (index, mut tool) in std::mem::take(&mut ask.tools).into_iter().enumerate() {
         match &mut tool {
             Tool::Function(function) => plain(function),
+            Tool::Other { kind, raw, .. } if kind == NAMESPACE => {
+                let at = At::Field(&At::Body, "tools");
+                for mut member in namespace::members(raw, At::Item(&at, index))? {
+                    plain(&mut member.function);
+                    kept.push(Tool::Function(member.function));
+                }
+                continue;
+            }
+            // What was said in the target's words already.
+            Tool::Other { dialect, .. } if *dialect != Dialect::Responses => {}
             Tool::Other { kind, .. } => {
                 let why = format!("only a provider that speaks responses runs `{kind}`");
                 sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -163,7 +177,13 @@ fn messages(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
                 continue;
             }
             if block.extra.iter().any(|(name, _)| **name == *ITEM) {
-                for (name, _) in item::rest_of(&block) {
+                let rest = item::rest_of(&block);
+                if let Part::ToolCall(call) = &mut block.part
+                    && let Some(space) = namespace::of_call(&rest)
+                {
+                    call.name = namespace::joined(&space, &call.name);
+                }
+                for (name, _) in rest {
                     if !ITEM_MARKS.contains(&&*name) {
                         sieve.hint(&format!("input[].{name}"));
                     }
@@ -210,7 +230,7 @@ fn other(raw: &RawValue, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
 }
 
 /// `allowed_tools`: the others are not shown.
-fn choice(ask: &mut Request) {
+pub(in crate::dialect) fn allow(ask: &mut Request) {
     let Some(ToolChoice::Other { dialect: Dialect::Responses, raw }) = &ask.tool_choice else {
         return;
     };
@@ -286,7 +306,7 @@ pub(super) fn kinds(ask: &Request) -> Vec<(Box<str>, Kind)> {
         Tool::Function(function) => Some(function),
         Tool::Other { .. } => None,
     });
-    functions
-        .filter_map(|function| Some((function.name.as_str().into(), Kind::of_function(function)?)))
-        .collect()
+    let kind = |of: &Function| Some((of.name.as_str().into(), Kind::of_function(of)?));
+    let spaces = namespace::members_of(ask);
+    functions.chain(spaces.iter().map(|member| &member.function)).filter_map(kind).collect()
 }

@@ -148,7 +148,8 @@ pub(super) fn read_all(fields: &mut Fields<'_, '_>) -> Result<Vec<Tool>, Malform
     tools.into_iter().enumerate().map(|(i, raw)| read(raw, At::Item(&at, i))).collect()
 }
 
-fn read(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
+/// One of them.
+pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
     let mut fields = Fields::of(raw, at)?;
     let kind = fields.need_text("type")?;
     if kind == "function" {

@@ -73,6 +73,12 @@ impl<'a> Edits<'a> {
         serde_json::from_slice(self.text(&member.value)).ok()
     }
 
+    /// The value of a member as the client wrote it.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a [u8]> {
+        let member = self.named(name).next().and_then(|i| self.peek.members.get(i))?;
+        Some(self.text(&member.value))
+    }
+
     /// Whether a member is there and says something.
     pub(super) fn says(&self, name: &str) -> bool {
         self.named(name)
@@ -243,7 +249,7 @@ impl<'a> Edits<'a> {
         value.is_some_and(|value| value.starts_with(b"\""))
     }
 
-    fn set(&mut self, name: &str, value: Bytes) {
+    pub(super) fn set(&mut self, name: &str, value: Bytes) {
         self.added.retain(|(n, _)| n != name);
         let found: Vec<usize> = self.named(name).collect();
         if found.is_empty() {
