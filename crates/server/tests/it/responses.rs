@@ -274,7 +274,14 @@ async fn a_stored_answer_is_fetched_and_deleted_by_whom_it_was_given_to() {
     let items = call("GET", &at("/input_items"), &[("authorization", &me)], "").await;
     assert_eq!(items.json()["object"], "list", "{}", items.text());
 
+    let cancelled = call("POST", &at("/cancel"), &[("authorization", &me)], "").await;
+    assert_eq!(cancelled.status, 400, "{}", cancelled.text());
+    assert!(cancelled.text().contains("Cannot cancel a synchronous"), "{}", cancelled.text());
+    assert!(up.last().path.ends_with("/cancel"), "{}", up.last().path);
+
     let before = up.requests().len();
+    let other = call("POST", &at("/cancel"), &[("authorization", &you)], "").await;
+    assert_refused(&other, 404, "not_found");
     let other = call("GET", &at(""), &[("authorization", &you)], "").await;
     assert_refused(&other, 404, "not_found");
     assert_refused(

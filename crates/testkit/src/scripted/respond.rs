@@ -109,9 +109,7 @@ pub(super) async fn respond(
         false => Spelling::of(path),
     };
     let outcome = match (&recorded.method, path) {
-        (&Method::GET | &Method::DELETE | &Method::POST, _)
-            if path.starts_with("/responses/") =>
-        {
+        (&Method::GET | &Method::DELETE | &Method::POST, _) if path.starts_with("/responses/") => {
             stored(&shared, path, &recorded).map(Outcome::Json)
         }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
