@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, gemini, json, search::OPTIONS, sieve::Sieve},
+    dialect::{body::Body, foreign, json, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -12,11 +12,6 @@ use crate::{
     },
     target::Target,
 };
-
-/// Fields of Anthropic's that an OpenAI-shaped provider cannot honour. Others that the hub does
-/// not know pass on: the provider says what it thinks of them.
-const ANTHROPIC_ONLY: &[&str] =
-    &["container", "context_management", "inference_geo", "mcp_servers", "speed"];
 
 pub(super) fn write(
     ask: &Request,
@@ -251,31 +246,20 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
-    if ask.surface == Dialect::Gemini {
-        for (name, raw) in ask.extra.iter().filter(|(name, _)| **name == *OPTIONS) {
-            body.raw(name, raw);
-        }
-        return gemini::foreign(ask, sieve);
-    }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
-    for (name, raw) in &ask.extra {
+    // Of completions and of responses there is only what chat completions have, too.
+    let like = matches!(ask.surface, Dialect::Openai | Dialect::Completions);
+    foreign::output(ask, sieve)?;
+    let fields = match like {
+        true => ask.extra.iter().collect(),
+        false => foreign::fields(ask, &[], sieve)?,
+    };
+    for (name, raw) in fields {
         if **name == *"cache_control" && ask.surface != Dialect::Openai {
             sieve.hint(name);
-            continue;
-        }
-        let foreign = match ask.surface {
-            // Of responses there is only what `elsewhere` left: what chat completions have, too.
-            Dialect::Openai | Dialect::Completions | Dialect::Responses => false,
-            Dialect::Anthropic => ANTHROPIC_ONLY.contains(&&**name),
-            _ => true,
-        };
-        if foreign {
-            let why = format!("only {} has this parameter", ask.surface.name());
-            sieve.refuse(name, &why)?;
         } else if !body.has(name) {
             body.raw(name, raw);
+        } else if !like {
+            sieve.refuse(name, "it would contradict another parameter")?;
         }
     }
     Ok(())

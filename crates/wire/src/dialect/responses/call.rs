@@ -8,6 +8,7 @@ use crate::{
     dialect::{
         body::Body,
         fields::{At, Fields},
+        foreign,
         json::{self, Object},
         openai::effort,
         sieve::Sieve,
@@ -19,11 +20,6 @@ use crate::{
 };
 
 const NO_SUCH: &str = "the responses API has no such parameter";
-
-/// Fields of chat completions that change the answer and that responses have not, or have in
-/// another form.
-const CHAT_ONLY: &[&str] =
-    &["audio", "function_call", "functions", "modalities", "prediction", "web_search_options"];
 
 pub(super) fn write(
     ask: &Request,
@@ -243,24 +239,18 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
-    for (name, raw) in &ask.extra {
-        match (&**name, ask.surface) {
-            ("verbosity", Dialect::Responses | Dialect::Openai) => {}
-            ("text" | "reasoning", Dialect::Responses) => {}
-            ("cache_control", _) if !own => sieve.hint(name),
-            (name, Dialect::Openai) if CHAT_ONLY.contains(&name) => sieve.refuse(name, NO_SUCH)?,
-            (name, Dialect::Openai | Dialect::Responses | Dialect::Completions) => {
-                if !body.has(name) {
-                    body.raw(name, raw);
-                }
-            }
-            (name, surface) => {
-                let why = format!("only {} has this parameter", surface.name());
-                sieve.refuse(name, &why)?;
-            }
+    foreign::output(ask, sieve)?;
+    let fields = match own {
+        true => ask.extra.iter().collect(),
+        false => foreign::fields(ask, &["verbosity", "text"], sieve)?,
+    };
+    for (name, raw) in fields {
+        match &**name {
+            "verbosity" | "text" | "reasoning" if own => {}
+            "cache_control" if !own => sieve.hint(name),
+            _ if !body.has(name) => body.raw(name, raw),
+            _ if own => {}
+            _ => sieve.refuse(name, "it would contradict another parameter")?,
         }
     }
     // Only clients of responses can come back for an answer that was stored.
