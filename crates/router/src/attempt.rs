@@ -262,8 +262,7 @@ async fn call(
     let target = member.target_for(surface);
     let fallen_back = !Arc::ptr_eq(&step.group, &ask.plan.group);
     let shown = if fallen_back { &*step.group.name } else { ask.shown_model };
-    let mut exchange =
-        exchange::exchange_for(ask.operation, surface, target, shown, &ask.payload.peek);
+    let mut exchange = exchange::exchange_for(ask.operation, surface, target, shown, ask.payload);
     let mut request = exchange.call(ask.payload, target)?;
 
     let mut limits = member.timeouts;

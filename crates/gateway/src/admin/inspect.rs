@@ -199,7 +199,7 @@ pub fn transform_request(gw: &Gateway, body: Value) -> Result<Value, Refusal> {
 fn sent(route: &Route<'_>, payload: &Payload, target: &Target) -> Value {
     let shown = &payload.peek.model;
     let mut exchange =
-        exchange::exchange_for(route.operation, route.surface, target, shown, &payload.peek);
+        exchange::exchange_for(route.operation, route.surface, target, shown, payload);
     let call = match exchange.call(payload, target) {
         Ok(call) => call,
         Err(why) => return json!({ "error": why.to_string() }),

@@ -13,6 +13,7 @@ mod events;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
+mod foreign;
 pub mod gemini;
 mod json;
 pub mod ollama;

@@ -198,10 +198,10 @@ pub fn exchange_for(
     surface: crate::Dialect,
     to: &Target,
     shown_model: &str,
-    peek: &Peek,
+    payload: &Payload,
 ) -> Box<dyn Exchange> {
     let exchange = exchange(operation, surface, to, shown_model);
-    if policy::is_needed(peek, to) {
+    if policy::is_needed(payload, to) {
         return Box::new(policy::Ruled::new(exchange, operation, surface));
     }
     exchange

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     dialect::{
-        anthropic::{self, SAVINGS},
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
-        gemini, json,
+        foreign, json,
         search::OPTIONS,
         sieve::Sieve,
     },
@@ -53,9 +53,6 @@ const DEFAULTS: &[&str] = &[
     "top_k",
     "top_p",
 ];
-/// Fields of OpenAI's that would change the answer and that Bedrock has not.
-const OPENAI_ONLY: &[&str] =
-    &["audio", "function_call", "functions", "modalities", "prediction", "verbosity"];
 /// Fields of OpenAI's that the answer does not depend on.
 const OPENAI_HINTS: &[&str] =
     &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
@@ -337,18 +334,10 @@ impl Rest {
             sieve.hint("metadata");
         }
         self.tier(ask, sieve)?;
-        anthropic::foreign(ask, sieve);
-        if ask.surface == Dialect::Gemini {
-            self.grounding = ask.extra.iter().any(|(name, _)| **name == *OPTIONS);
-            gemini::foreign(ask, sieve)?;
-        } else {
-            for (name, _) in &ask.output_extra {
-                sieve.refuse(&format!("output_config.{name}"), "bedrock has no such parameter")?;
-            }
-            for (name, raw) in &ask.extra {
-                if !self.own(name, raw)? {
-                    self.foreign(name, raw, ask.surface, family, sieve)?;
-                }
+        foreign::output(ask, sieve)?;
+        for (name, raw) in &ask.extra {
+            if !self.own(name, raw)? {
+                self.foreign(name, raw, ask.surface, family, sieve)?;
             }
         }
         for (name, json) in &to.defaults {
@@ -412,13 +401,12 @@ impl Rest {
             "context_management" if family.is_claude() => self.edits(raw, sieve),
             _ if SAVINGS.contains(&name) => sieve.hint(name),
             _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
-            _ if OPENAI_ONLY.contains(&name) => {
+            // For Google's bills.
+            "labels" if surface == Dialect::Gemini => sieve.hint(name),
+            _ if foreign::is_own(surface, name) => {
                 sieve.refuse(name, "bedrock has no such parameter")?;
             }
-            _ if matches!(surface, Dialect::Openai | Dialect::Completions) => {
-                self.additional.raw(name, raw.get());
-            }
-            _ => sieve.refuse(name, "bedrock has no such parameter")?,
+            _ => self.additional.raw(name, raw.get()),
         }
         Ok(())
     }

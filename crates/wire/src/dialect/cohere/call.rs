@@ -9,7 +9,7 @@ use crate::{
         anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields, is_string},
-        json,
+        foreign, json,
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -265,7 +265,7 @@ fn thinking(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(),
             }
         },
     };
-    for (name, _) in &ask.reasoning.extra {
+    for (name, _) in ask.reasoning.extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
         sieve.hint(&format!("thinking.{name}"));
     }
     put_thinking(body, budget);
@@ -312,9 +312,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         Some("auto" | "default" | "standard_only") => sieve.hint("service_tier"),
         Some(_) => sieve.refuse("service_tier", "cohere has no such tier")?,
     }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
+    foreign::output(ask, sieve)?;
     for (name, raw) in &ask.extra {
         if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);

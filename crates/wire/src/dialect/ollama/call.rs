@@ -11,10 +11,11 @@ use crate::{
         anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
-        json,
+        foreign, json,
         sieve::Sieve,
     },
     exchange::CannotAsk,
+    matrix::Dialect,
     op::chat::{Format, Function, Request, Stop, Thinking, Tool, ToolChoice},
     target::Target,
 };
@@ -264,7 +265,7 @@ fn think(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
         }
         (Some(Thinking::Adaptive), None) => body.flag("think", true),
     }
-    for (name, _) in &reasoning.extra {
+    for (name, _) in reasoning.extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
         sieve.hint(&format!("thinking.{name}"));
     }
     Ok(())
@@ -287,9 +288,7 @@ fn rest(
         Some("auto" | "default" | "standard_only") => sieve.hint("service_tier"),
         Some(_) => sieve.refuse("service_tier", "ollama has no tiers")?,
     }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
+    foreign::output(ask, sieve)?;
     for (name, raw) in &ask.extra {
         let text = || Bytes::copy_from_slice(raw.get().as_bytes());
         if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {

@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use super::{elsewhere, input, tool};
 use crate::{
     dialect::{
-        anthropic::{self, SAVINGS},
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
-        gemini,
+        foreign,
         json::{self, Object},
         openai::{effort, user},
         sieve::Sieve,
@@ -21,11 +21,6 @@ use crate::{
 };
 
 const NO_SUCH: &str = "the responses API has no such parameter";
-
-/// Fields of chat completions that change the answer and that responses have not, or have in
-/// another form.
-const CHAT_ONLY: &[&str] =
-    &["audio", "function_call", "functions", "modalities", "prediction", "web_search_options"];
 
 pub(super) fn write(
     ask: &Request,
@@ -245,26 +240,18 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
-    anthropic::foreign(ask, sieve);
-    gemini::foreign(ask, sieve)?;
-    for (name, _) in ask.output_extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
-    for (name, raw) in ask.extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
-        match (&**name, ask.surface) {
-            ("verbosity", Dialect::Responses | Dialect::Openai) => {}
-            ("text" | "reasoning", Dialect::Responses) => {}
-            (name, _) if !own && SAVINGS.contains(&name) => sieve.hint(name),
-            (name, Dialect::Openai) if CHAT_ONLY.contains(&name) => sieve.refuse(name, NO_SUCH)?,
-            (name, Dialect::Openai | Dialect::Responses | Dialect::Completions) => {
-                if !body.has(name) {
-                    body.raw(name, raw);
-                }
-            }
-            (name, surface) => {
-                let why = format!("only {} has this parameter", surface.name());
-                sieve.refuse(name, &why)?;
-            }
+    foreign::output(ask, sieve)?;
+    let fields = match own {
+        true => ask.extra.iter().collect(),
+        false => foreign::fields(ask, &["verbosity", "text"], sieve)?,
+    };
+    for (name, raw) in fields {
+        match &**name {
+            "verbosity" | "text" | "reasoning" if own => {}
+            name if !own && SAVINGS.contains(&name) => sieve.hint(name),
+            _ if !body.has(name) => body.raw(name, raw),
+            _ if own => {}
+            _ => sieve.refuse(name, "it would contradict another parameter")?,
         }
     }
     // Only clients of responses can come back for an answer that was stored.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     dialect::{
         fields::{At, Fields},
+        foreign,
         search::OPTIONS,
         sieve::Sieve,
     },
@@ -40,6 +41,9 @@ const HINTS: &[&str] = &[
     "max_tool_calls",
     "client_metadata",
 ];
+/// What is settled one by one.
+const OWN: &[&str] =
+    &["store", "background", "truncation", "include", "reasoning", "verbosity", "text"];
 /// What the provider would have to have kept.
 const KEPT: &[&str] = &["previous_response_id", "conversation", "prompt"];
 
@@ -51,7 +55,8 @@ pub(super) fn settle(
     let mut sieve = Sieve::new(to, dropped);
     for (name, raw) in std::mem::take(&mut ask.extra) {
         let search = *name == *OPTIONS && matches!(to.dialect, Dialect::Openai | Dialect::Bedrock);
-        if search || (to.dialect == Dialect::Openai && COMMON.contains(&&*name)) {
+        let common = to.dialect == Dialect::Openai && COMMON.contains(&&*name);
+        if search || common || is_nobodys(&name) {
             ask.extra.push((name, raw));
         } else {
             member(&name, &raw, to, &mut sieve)?;
@@ -146,6 +151,13 @@ fn member(name: &str, raw: &RawValue, to: &Target, sieve: &mut Sieve<'_>) -> Res
         }
         _ => sieve.refuse(name, &no_such(speaks)),
     }
+}
+
+/// Whether a field is none of responses: what becomes of it is the target's to say.
+fn is_nobodys(name: &str) -> bool {
+    let own =
+        KEPT.contains(&name) || HINTS.contains(&name) || foreign::is_own(Dialect::Responses, name);
+    !own && !OWN.contains(&name)
 }
 
 fn no_such(speaks: &str) -> String {

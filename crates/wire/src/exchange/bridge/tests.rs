@@ -454,3 +454,46 @@ fn what_a_search_cannot_be_told_is_refused() {
         assert!(matches!(&why, CannotAsk::Unsupported(why) if why.param == param), "{why}");
     }
 }
+
+/// The rule of `dialect/foreign.rs`, for every pair of dialects.
+#[test]
+fn a_field_of_no_dialect_is_for_the_provider_and_one_of_another_is_refused() {
+    let surfaces = [
+        (Dialect::Openai, openai(&json!({})), "functions"),
+        (Dialect::Completions, json!({"model": "m", "prompt": "x"}), "functions"),
+        (Dialect::Anthropic, anthropic(&json!({})), "mcp_servers"),
+        (Dialect::Responses, json!({"model": "m", "input": "x"}), "truncation"),
+        (Dialect::Gemini, json!({"contents": [{"parts": [{"text": "x"}]}]}), "cachedContent"),
+        (Dialect::Cohere, openai(&json!({})), "safety_mode"),
+    ];
+    for (surface, body, own) in surfaces {
+        for dialect in Dialect::ALL {
+            let like = matches!(surface, Dialect::Openai | Dialect::Completions);
+            let same = surface == dialect || (like && dialect == Dialect::Openai);
+            if same || dialect::upstream(dialect).is_none() {
+                continue;
+            }
+            let pair = format!("{} to {}", surface.name(), dialect.name());
+            let with = |name: &str, value: Value| {
+                let mut body = body.clone();
+                body[name] = value;
+                put(surface, &target(dialect), &body)
+            };
+            let sent = with("xCustom", json!({"a": [1]}));
+            let refused = |sent: &Result<Value, CannotAsk>, name: &str| matches!(sent, Err(CannotAsk::Unsupported(why)) if why.param == name);
+            match dialect {
+                Dialect::Gemini | Dialect::Cohere | Dialect::Ollama => {
+                    assert!(refused(&sent, "xCustom"), "{pair}: {sent:?}");
+                }
+                Dialect::Bedrock => {
+                    let sent = sent.unwrap();
+                    let there = &sent["additionalModelRequestFields"]["xCustom"];
+                    assert_eq!(*there, json!({"a": [1]}), "{pair}");
+                }
+                _ => assert_eq!(sent.unwrap()["xCustom"], json!({"a": [1]}), "{pair}"),
+            }
+            let sent = with(own, json!("auto"));
+            assert!(refused(&sent, own), "{pair}: {sent:?}");
+        }
+    }
+}
