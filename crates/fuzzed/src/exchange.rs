@@ -2,9 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use tollgate_wire::{
-    Dialect, Exchange, FaultKind, Operation, Target, Usage,
+    Dialect, Exchange, FaultKind, Operation, Provider, Target, Usage,
     exchange::{self, Payload, bridge::Bridge, count::Counting, embed::Embed, seal::Tenant},
     peek,
+    provider::Embeds,
 };
 
 use crate::{
@@ -104,15 +105,36 @@ fn halves(data: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Who asks, who is asked, what the fixtures call it, and the model.
-pub(crate) const EMBEDS: [(Dialect, Dialect, &str, &str); 7] = [
-    (Dialect::Openai, Dialect::Cohere, "cohere", "embed-v4.0"),
-    (Dialect::Openai, Dialect::Gemini, "gemini", "gemini-embedding-001"),
-    (Dialect::Openai, Dialect::Ollama, "ollama", "nomic-embed-text"),
-    (Dialect::Openai, Dialect::Bedrock, "titan", "amazon.titan-embed-text-v2:0"),
-    (Dialect::Openai, Dialect::Bedrock, "cohere_bedrock", "cohere.embed-english-v3"),
-    (Dialect::Cohere, Dialect::Openai, "openai", "text-embedding-3-small"),
-    (Dialect::Cohere, Dialect::Cohere, "cohere", "embed-v4.0"),
+/// Who asks, who is asked, what the fixtures call it, the model, and how the place spells it.
+pub(crate) const EMBEDS: [(Dialect, Dialect, &str, &str, Option<Embeds>); 16] = [
+    (Dialect::Openai, Dialect::Cohere, "cohere", "embed-v4.0", None),
+    (Dialect::Openai, Dialect::Gemini, "gemini", "gemini-embedding-001", None),
+    (Dialect::Openai, Dialect::Ollama, "ollama", "nomic-embed-text", None),
+    (Dialect::Openai, Dialect::Bedrock, "titan", "amazon.titan-embed-text-v2:0", None),
+    (Dialect::Openai, Dialect::Bedrock, "cohere_bedrock", "cohere.embed-english-v3", None),
+    (Dialect::Cohere, Dialect::Openai, "openai", "text-embedding-3-small", None),
+    (Dialect::Cohere, Dialect::Cohere, "cohere", "embed-v4.0", None),
+    (Dialect::Openai, Dialect::Bedrock, "nova", "amazon.nova-2-multimodal-embeddings-v1:0", None),
+    (Dialect::Openai, Dialect::Bedrock, "marengo", "twelvelabs.marengo-embed-3-0-v1:0", None),
+    (Dialect::Openai, Dialect::Gemini, "vertex", "text-embedding-005", Some(Embeds::Predict)),
+    (
+        Dialect::Openai,
+        Dialect::Gemini,
+        "vertex_pictures",
+        "multimodalembedding@001",
+        Some(Embeds::Predict),
+    ),
+    (
+        Dialect::Openai,
+        Dialect::Gemini,
+        "vertex_content",
+        "gemini-embedding-2",
+        Some(Embeds::Content),
+    ),
+    (Dialect::Openai, Dialect::Openai, "watsonx", "ibm/slate", Some(Embeds::Watsonx)),
+    (Dialect::Openai, Dialect::Openai, "huggingface", "BAAI/bge-m3", Some(Embeds::Features)),
+    (Dialect::Openai, Dialect::Openai, "snowflake", "e5-base-v2", Some(Embeds::Cortex)),
+    (Dialect::Openai, Dialect::Openai, "perplexity", "pplx-embed-v1-4b", Some(Embeds::Int8)),
 ];
 
 /// What a client wants embedded, and what an upstream answers: what is sent on either side is JSON.
@@ -120,7 +142,7 @@ pub(crate) const EMBEDS: [(Dialect, Dialect, &str, &str); 7] = [
 /// an answer.
 pub(crate) fn embeddings(data: &[u8]) {
     let Some((&which, data)) = data.split_first() else { return };
-    let (surface, dialect, _, model) = one_of(&EMBEDS, which);
+    let (surface, dialect, _, model, embeds) = one_of(&EMBEDS, which);
     let plain: &[u8] = match surface {
         Dialect::Cohere => br#"{"model":"m","texts":["x"],"input_type":"search_query"}"#,
         _ => br#"{"model":"m","input":"x","encoding_format":"base64"}"#,
@@ -132,8 +154,10 @@ pub(crate) fn embeddings(data: &[u8]) {
     let body = Bytes::copy_from_slice(request);
     let Ok(peek) = peek::peek(surface, Operation::Embeddings, &body) else { return };
     let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
-    let to = Target { model: model.into(), ..to(dialect).clone() };
-    let mut exchange = Embed::new(surface, dialect, "alias");
+    let to = to(dialect);
+    let provider = Provider { embeds, ..Provider::clone(&to.provider) }.into();
+    let to = Target { model: model.into(), provider, ..to.clone() };
+    let mut exchange = Embed::new(surface, &to, "alias");
     let Ok(call) = exchange.call(&payload, &to) else { return };
     assert_json(&call.body.concat());
     if let Ok(reply) = exchange.reply(Bytes::copy_from_slice(answer)) {

@@ -186,7 +186,7 @@ fn embeddings() -> Vec<Vec<u8>> {
     }
     let mut seeds = Vec::new();
     for case in by_case.values() {
-        for (n, (surface, _, who, _)) in EMBEDS.iter().enumerate() {
+        for (n, (surface, _, who, ..)) in EMBEDS.iter().enumerate() {
             let request = case.get(format!("request.{}.json", surface.name()).as_str());
             let answer = case.get(format!("upstream.{who}.json").as_str());
             if let Some(request) = request {
