@@ -33,6 +33,8 @@ pub(super) struct Encoder {
     native: bool,
     /// Google's signature of the call that opens next, by choice.
     ahead: Option<(u32, Raw)>,
+    /// Choices that are complete: nothing follows.
+    finished: Vec<u32>,
     usage: Option<Usage>,
 }
 
@@ -61,6 +63,7 @@ impl Encoder {
             pictures: Vec::new(),
             native: false,
             ahead: None,
+            finished: Vec::new(),
             usage: None,
         }
     }
@@ -231,6 +234,7 @@ impl Encoder {
 impl Encode for Encoder {
     fn push(&mut self, event: &Event, out: &mut BytesMut) {
         match event {
+            Event::Aside { choice, .. } if self.finished.contains(choice) => {}
             Event::Start(start) => self.start(start),
             Event::Open { choice, part, kind } => self.open(*choice, *part, kind, out),
             Event::Delta { choice, part, delta } => self.go_on(*choice, *part, delta, out),
@@ -258,6 +262,7 @@ impl Encode for Encoder {
             }
             Event::Finish { choice, finish } => {
                 let reason = finish.reason.openai();
+                self.finished.push(*choice);
                 self.chunk(*choice, out, |_| {}, |o| o.text("finish_reason", reason));
             }
             Event::Usage(usage) => self.usage = Some(*usage),
