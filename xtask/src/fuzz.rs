@@ -17,16 +17,16 @@ use tollgate_fuzzed::{
     seeds::{self, MAX_BYTES},
 };
 
-/// Longest time of one execution.
-const TIMEOUT_S: u32 = 10;
+/// Longest time of one execution, on a machine that may have other things to do.
+const TIMEOUT_S: u32 = 60;
 /// Most memory of the whole program. What one execution may hold is far less: `fuzz/src/memory.rs`.
 const RSS_LIMIT_MB: u32 = 512;
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
 /// Bytes, roughly, that are kept of what a target found beyond the fixtures.
 const MAX_KEPT: usize = 12 * 1024;
-/// Lines of what a target said before it failed that are shown.
-const TAIL: usize = 12;
+/// Lines of what a target says of its failure that are shown.
+const MOST_LINES: usize = 12;
 
 /// Fuzz every parser, or these: no panic, bounded memory, the same from any cut of a stream.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let campaign = Campaign::prepare(&programs, name)?;
         let outcome = campaign.run(args.runs)?;
         if args.keep {
-            campaign.keep()?;
+            campaign.keep_failures()?;
+            campaign.keep_corpus()?;
         }
         outcomes.push(outcome);
     }
@@ -81,6 +82,7 @@ fn build(targets: &[String]) -> anyhow::Result<PathBuf> {
     let root = root()?;
     let target = crate::variable("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root.join("target"), PathBuf::from).join("fuzz");
+    let target = std::path::absolute(target)?;
     say("building")?;
     let version = nightly(&root, "rustc").arg("-vV").output().context("cannot start rustc")?;
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
@@ -121,7 +123,6 @@ struct Campaign<'a> {
 #[derive(Debug, Default)]
 struct Outcome {
     name: String,
-    /// By their names in libFuzzer's statistics.
     runs: u64,
     runs_a_second: u64,
     peak_rss_mb: u64,
@@ -189,25 +190,24 @@ impl<'a> Campaign<'a> {
                         self.name, outcome.runs, outcome.cov
                     ))?;
                 }
-            } else {
+            } else if said.len() < MOST_LINES && (!said.is_empty() || tells_of_failure(&line)) {
                 said.push(line);
             }
         }
         outcome.failed = !child.wait()?.success();
         if outcome.failed {
-            let tail = said.get(said.len().saturating_sub(TAIL)..).unwrap_or_default();
             say(&format!(
                 "{} failed; the input is in {}\n{}",
                 self.name,
                 self.dir.display(),
-                tail.join("\n")
+                said.join("\n")
             ))?;
         }
         Ok(outcome)
     }
 
-    /// Writes what was found to the repository.
-    fn keep(&self) -> anyhow::Result<()> {
+    /// Writes what it failed with to the repository.
+    fn keep_failures(&self) -> anyhow::Result<()> {
         let mut failures = seeds::kept(&seeds::findings(self.name));
         for file in files(&self.dir)?.iter().filter(|file| is_failure(file)) {
             let input = fs::read(file)?;
@@ -215,17 +215,18 @@ impl<'a> Campaign<'a> {
                 failures.push(input);
             }
         }
-        store(&seeds::findings(self.name), &failures)?;
+        store(&seeds::findings(self.name), &failures)
+    }
+
+    /// And of what reaches more code than the fixtures a selection.
+    fn keep_corpus(&self) -> anyhow::Result<()> {
         let fixtures = seeds::fixtures(self.name);
         let merged = self.write("merged", &fixtures)?;
         let old = self.write("kept", &seeds::kept(&seeds::corpus(self.name)))?;
         let mut merge = self.command();
-        merge
-            .args(["-set_cover_merge=1", "-use_counters=0"])
-            .arg(&merged)
-            .arg(old)
-            .arg("found")
-            .stderr(Stdio::null());
+        // By the code that is reached, not by how often.
+        merge.args(["-set_cover_merge=1", "-use_counters=0"]).arg(&merged).arg(old);
+        merge.arg("found").stderr(Stdio::null());
         ensure!(merge.status()?.success(), "{}: the inputs cannot be merged", self.name);
         // Those of the fixtures have a number for a name, the others a hash.
         let new = files(&merged)?.into_iter();
@@ -251,8 +252,15 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// A panic, too much memory, or what libFuzzer itself sees.
+fn tells_of_failure(line: &str) -> bool {
+    ["panicked at", "memory is not bounded", "ERROR: libFuzzer"].iter().any(|it| line.contains(it))
+}
+
+/// What libFuzzer says was slow may only have waited for the machine.
 fn is_failure(file: &Path) -> bool {
-    file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("failure-"))
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with("failure-") && !name.starts_with("failure-slow-unit")
 }
 
 /// Writes inputs as text; no file where there is none.
@@ -310,7 +318,7 @@ fn summary(outcomes: &[Outcome]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Outcome;
+    use super::{Outcome, tells_of_failure};
 
     #[test]
     fn hears_what_libfuzzer_says() {
@@ -321,6 +329,7 @@ mod tests {
         assert!(outcome.hear("stat::number_of_executed_units: 100000"));
         assert!(outcome.hear("stat::peak_rss_mb:              38"));
         assert_eq!((outcome.runs, outcome.peak_rss_mb), (100_000, 38));
-        assert!(!outcome.hear("thread panicked at src/main.rs"));
+        let panic = "thread '<unnamed>' (1) panicked at src/main.rs:1:1:";
+        assert!(!outcome.hear(panic) && tells_of_failure(panic) && !tells_of_failure(pulse));
     }
 }

@@ -66,8 +66,7 @@ pub(crate) fn relay(data: &[u8]) {
 }
 
 /// An answer to a client of any dialect, through the hub: any cut gives the same, and each event
-/// is JSON.
-/// The first byte says who speaks to whom, the second how to cut.
+/// is JSON. The first byte says who speaks to whom, the second how to cut.
 pub(crate) fn bridge(data: &[u8]) {
     let [which, how, data @ ..] = data else { return };
     let surface = one_of(&SURFACES, *which);

@@ -8,6 +8,10 @@ use tollgate_fuzzed::{
     TARGETS, named,
     seeds::{self, MAX_BYTES, pack, seeds, unpack},
 };
+use tollgate_wire::{
+    Dialect,
+    dialect::{surface, upstream},
+};
 
 /// A thread for each target: a seed that ends one is named by its panic.
 #[test]
@@ -68,6 +72,16 @@ fn every_program_has_its_target_and_every_corpus_too() {
             assert!(!inputs.is_empty(), "{name}");
             assert!(inputs.iter().all(|input| input.len() <= MAX_BYTES), "{name}");
         }
+    }
+}
+
+#[test]
+fn every_dialect_has_its_targets() {
+    let named = |name: String| TARGETS.iter().any(|target| target.name == name);
+    for dialect in Dialect::ALL {
+        let name = dialect.name();
+        assert_eq!(surface(dialect).is_some(), named(format!("{name}_ask")), "{name}");
+        assert_eq!(upstream(dialect).is_some(), named(format!("{name}_answer")), "{name}");
     }
 }
 
