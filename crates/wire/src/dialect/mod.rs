@@ -16,6 +16,7 @@ pub mod gemini;
 mod json;
 pub mod ollama;
 pub mod openai;
+mod preset;
 pub mod responses;
 mod sieve;
 mod signature;
