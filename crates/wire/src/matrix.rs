@@ -37,6 +37,10 @@ pub enum Dialect {
     Cohere,
     /// Ollama's own API.
     Ollama,
+    /// Oracle's OCI Generative AI, its format for the models of all vendors but Cohere.
+    Oci,
+    /// The same, its format for Cohere's models.
+    OciCohere,
 }
 
 impl Operation {
@@ -52,7 +56,7 @@ impl Operation {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 8] = [
+    pub const ALL: [Dialect; 10] = [
         Dialect::Openai,
         Dialect::Anthropic,
         Dialect::Responses,
@@ -61,6 +65,8 @@ impl Dialect {
         Dialect::Bedrock,
         Dialect::Cohere,
         Dialect::Ollama,
+        Dialect::Oci,
+        Dialect::OciCohere,
     ];
 
     /// The name in configuration, logs and usage rows.
@@ -74,6 +80,8 @@ impl Dialect {
             Dialect::Bedrock => "bedrock",
             Dialect::Cohere => "cohere",
             Dialect::Ollama => "ollama",
+            Dialect::Oci => "oci",
+            Dialect::OciCohere => "oci_cohere",
         }
     }
 }
@@ -189,6 +197,7 @@ pub fn upstream(
         }
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
+        (Operation::Chat, Dialect::Oci | Dialect::OciCohere) => "/actions/chat".into(),
         (Operation::Chat, Dialect::Responses) => "/responses".into(),
         (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),

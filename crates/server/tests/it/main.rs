@@ -29,6 +29,7 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod models;
+mod oci;
 mod ollama;
 mod places;
 mod postgres;

@@ -55,6 +55,8 @@ const CONTENT_POLICY: &[&str] = &[
     "content_filter",
     "datainspectionfailed",
     "data_inspection_failed",
+    // OCI's guardrails
+    "inappropriate content detected",
 ];
 
 /// What an upstream says of an error, wherever it put it.
@@ -246,6 +248,14 @@ fn status_of_type(error_type: Option<&str>) -> Option<u16> {
         "ThrottlingException" | "ModelNotReadyException" => 429,
         "InternalServerException" => 500,
         "ServiceUnavailableException" => 503,
+        // OCI's: <https://docs.oracle.com/en-us/iaas/Content/API/References/apierrors.htm>
+        "CannotParseRequest" | "InvalidParameter" | "LimitExceeded" | "MissingParameter" => 400,
+        "NotAuthenticated" => 401,
+        "NotAuthorized" => 403,
+        "NotAuthorizedOrNotFound" => 404,
+        "TooManyRequests" => 429,
+        "InternalServerError" => 500,
+        "ServiceUnavailable" => 503,
         _ => return None,
     })
 }

@@ -14,6 +14,7 @@ mod fields;
 pub(crate) mod figures;
 pub mod gemini;
 mod json;
+pub mod oci;
 pub mod ollama;
 pub mod openai;
 mod preset;
@@ -145,6 +146,8 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Bedrock => &bedrock::Bedrock,
         Dialect::Cohere => &cohere::Cohere,
         Dialect::Ollama => &ollama::Ollama,
+        Dialect::Oci => &oci::Oci,
+        Dialect::OciCohere => &oci::cohere::OciCohere,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Responses => &responses::Responses,
         _ => return None,

@@ -414,3 +414,41 @@ fn bedrocks_models_name_their_region() {
     let half = site(builtin(), "bedrock", "aws_access_key_id=a").unwrap_err();
     assert_eq!(half[0].param, "aws_secret_access_key");
 }
+
+#[test]
+fn oracles_models_differ_in_format_and_limit() {
+    let keys = "oci_user=u oci_fingerprint=f oci_tenancy=t oci_key=k oci_compartment_id=c";
+    let url =
+        "https://inference.generativeai.us-ashburn-1.oci.oraclecloud.com/20231130/actions/chat";
+    let patches = |model: &str, settings: &str| {
+        let settled = same("oci", model, &format!("{keys} {settings}"), url);
+        let dialect = *settled.provider.speaks.keys().next().unwrap();
+        (dialect, format!("{:?}", settled.provider.patch))
+    };
+    let (dialect, patch) = patches("meta.llama-3.3-70b-instruct", "");
+    assert_eq!(dialect, Dialect::Oci);
+    assert!(
+        patch.contains(
+            r#"Set("compartmentId", String("c")), Set("servingType", String("ON_DEMAND")), Default"#
+        ),
+        "{patch}"
+    );
+    let (dialect, _) = patches("cohere.command-a-03-2025", "");
+    assert_eq!(dialect, Dialect::OciCohere);
+    // What an endpoint serves, its base model says.
+    let endpoint = "ocid1.generativeaiendpoint.oc1.iad.x";
+    let (dialect, patch) = patches(endpoint, "base_model=cohere.command-a-03-2025");
+    assert_eq!(dialect, Dialect::OciCohere);
+    assert!(patch.contains(r#"Set("servingType", String("DEDICATED"))"#), "{patch}");
+    let (_, patch) = patches("mine", "oci_serving_mode=DEDICATED oci_endpoint_id=ocid1.e");
+    assert!(
+        patch.contains(
+            r#"Set("servingType", String("DEDICATED")), Set("endpointId", String("ocid1.e"))"#
+        ),
+        "{patch}"
+    );
+    let (_, patch) = patches("openai.gpt-5", "");
+    assert!(patch.ends_with(r#"Rename("maxTokens", "maxCompletionTokens")]"#), "{patch}");
+    let (_, patch) = patches("openai.gpt-oss-120b", "");
+    assert!(patch.ends_with(r#"Rename("maxCompletionTokens", "maxTokens")]"#), "{patch}");
+}
