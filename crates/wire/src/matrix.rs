@@ -41,6 +41,10 @@ pub enum Dialect {
     Oci,
     /// The same, its format for Cohere's models.
     OciCohere,
+    /// Hugging Face's text generation: a text goes on.
+    Tgi,
+    /// watsonx's text generation.
+    WatsonxText,
 }
 
 impl Operation {
@@ -56,7 +60,7 @@ impl Operation {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 10] = [
+    pub const ALL: [Dialect; 12] = [
         Dialect::Openai,
         Dialect::Anthropic,
         Dialect::Responses,
@@ -67,6 +71,8 @@ impl Dialect {
         Dialect::Ollama,
         Dialect::Oci,
         Dialect::OciCohere,
+        Dialect::Tgi,
+        Dialect::WatsonxText,
     ];
 
     /// The name in configuration, logs and usage rows.
@@ -82,6 +88,8 @@ impl Dialect {
             Dialect::Ollama => "ollama",
             Dialect::Oci => "oci",
             Dialect::OciCohere => "oci_cohere",
+            Dialect::Tgi => "tgi",
+            Dialect::WatsonxText => "watsonx_text",
         }
     }
 }
@@ -198,6 +206,10 @@ pub fn upstream(
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
         (Operation::Chat, Dialect::Oci | Dialect::OciCohere) => "/actions/chat".into(),
+        (Operation::Chat, Dialect::Tgi) if stream => "/generate_stream".into(),
+        (Operation::Chat, Dialect::Tgi) => "/generate".into(),
+        (Operation::Chat, Dialect::WatsonxText) if stream => "/ml/v1/text/generation_stream".into(),
+        (Operation::Chat, Dialect::WatsonxText) => "/ml/v1/text/generation".into(),
         (Operation::Chat, Dialect::Responses) => "/responses".into(),
         (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),

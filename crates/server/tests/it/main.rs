@@ -39,4 +39,5 @@ mod responses;
 mod seed;
 mod spend;
 mod sync;
+mod text;
 mod vertex;

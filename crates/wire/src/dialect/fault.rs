@@ -26,6 +26,7 @@ const CONTEXT_WINDOW: &[&str] = &[
     "is longer than the model's context length",
     "input tokens exceed the configured limit",
     "`inputs` tokens + `max_new_tokens` must be",
+    "`inputs` must have less than",
     "exceeds the available context size",
     "exceeds the maximum number of tokens allowed",
     "prompt is too long",
@@ -71,6 +72,8 @@ pub(super) struct Complaint {
     /// A status inside the body (`error.code: 502`, `error.status: 429`), as aggregators send it
     /// within streams.
     pub(super) status: Option<u16>,
+    /// What a container answered that SageMaker's 424 tells of.
+    pub(super) original_status: Option<u16>,
 }
 
 /// The fault that an answer with an error status means.
@@ -78,7 +81,8 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Faul
     let mut complaint = complaint(body);
     let amazon = headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
     complaint.error_type = complaint.error_type.or_else(|| amazon.and_then(exception));
-    let mut fault = complaint.into_fault(Some(status.as_u16()));
+    let status = complaint.original_status.unwrap_or(status.as_u16());
+    let mut fault = complaint.into_fault(Some(status));
     fault.retry_after_ms = retry_after_ms(headers).or(fault.retry_after_ms);
     fault.body = clip(body);
     fault
@@ -337,6 +341,12 @@ fn of_object(value: &Value) -> Complaint {
         param: text("param").or(google.field),
         retry_after_ms: google.retry_after_ms,
         status,
+        // https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+        original_status: value
+            .get("OriginalStatusCode")
+            .and_then(Value::as_u64)
+            .and_then(|status| u16::try_from(status).ok())
+            .filter(|status| (400..600).contains(status)),
     }
 }
 

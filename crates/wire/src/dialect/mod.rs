@@ -21,6 +21,7 @@ mod preset;
 pub mod responses;
 mod sieve;
 mod signature;
+pub mod text;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -148,6 +149,8 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Ollama => &ollama::Ollama,
         Dialect::Oci => &oci::Oci,
         Dialect::OciCohere => &oci::cohere::OciCohere,
+        Dialect::Tgi => &text::Tgi,
+        Dialect::WatsonxText => &text::WatsonxText,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Responses => &responses::Responses,
         _ => return None,

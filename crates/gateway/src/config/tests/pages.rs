@@ -51,6 +51,8 @@ fn every_variable_is_on_the_page() {
         ("sagemaker_chat", include_str!("../../../../../docs/providers/sagemaker.md")),
         ("oci", include_str!("../../../../../docs/providers/oci.md")),
         ("oci_openai", include_str!("../../../../../docs/providers/oci.md")),
+        ("sagemaker", include_str!("../../../../../docs/providers/sagemaker.md")),
+        ("watsonx_text", include_str!("../../../../../docs/providers/watsonx.md")),
         ("watsonx", include_str!("../../../../../docs/providers/watsonx.md")),
         ("databricks", include_str!("../../../../../docs/providers/databricks.md")),
         ("snowflake", include_str!("../../../../../docs/providers/snowflake.md")),
