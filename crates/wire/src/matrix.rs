@@ -37,6 +37,14 @@ pub enum Dialect {
     Cohere,
     /// Ollama's own API.
     Ollama,
+    /// Oracle's OCI Generative AI, its format for the models of all vendors but Cohere.
+    Oci,
+    /// The same, its format for Cohere's models.
+    OciCohere,
+    /// Hugging Face's text generation: a text goes on.
+    Tgi,
+    /// watsonx's text generation.
+    WatsonxText,
 }
 
 impl Operation {
@@ -52,7 +60,7 @@ impl Operation {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 8] = [
+    pub const ALL: [Dialect; 12] = [
         Dialect::Openai,
         Dialect::Anthropic,
         Dialect::Responses,
@@ -61,6 +69,10 @@ impl Dialect {
         Dialect::Bedrock,
         Dialect::Cohere,
         Dialect::Ollama,
+        Dialect::Oci,
+        Dialect::OciCohere,
+        Dialect::Tgi,
+        Dialect::WatsonxText,
     ];
 
     /// The name in configuration, logs and usage rows.
@@ -74,6 +86,10 @@ impl Dialect {
             Dialect::Bedrock => "bedrock",
             Dialect::Cohere => "cohere",
             Dialect::Ollama => "ollama",
+            Dialect::Oci => "oci",
+            Dialect::OciCohere => "oci_cohere",
+            Dialect::Tgi => "tgi",
+            Dialect::WatsonxText => "watsonx_text",
         }
     }
 }
@@ -188,6 +204,11 @@ pub fn upstream(
         }
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
+        (Operation::Chat, Dialect::Oci | Dialect::OciCohere) => "/actions/chat".into(),
+        (Operation::Chat, Dialect::Tgi) if stream => "/generate_stream".into(),
+        (Operation::Chat, Dialect::Tgi) => "/generate".into(),
+        (Operation::Chat, Dialect::WatsonxText) if stream => "/ml/v1/text/generation_stream".into(),
+        (Operation::Chat, Dialect::WatsonxText) => "/ml/v1/text/generation".into(),
         (Operation::Chat, Dialect::Responses) => "/responses".into(),
         (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),

@@ -16,12 +16,15 @@ pub(crate) mod figures;
 mod foreign;
 pub mod gemini;
 mod json;
+pub mod oci;
 pub mod ollama;
 pub mod openai;
+mod preset;
 pub mod responses;
 mod search;
 mod sieve;
 mod signature;
+pub mod text;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -147,6 +150,10 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Bedrock => &bedrock::Bedrock,
         Dialect::Cohere => &cohere::Cohere,
         Dialect::Ollama => &ollama::Ollama,
+        Dialect::Oci => &oci::Oci,
+        Dialect::OciCohere => &oci::cohere::OciCohere,
+        Dialect::Tgi => &text::Tgi,
+        Dialect::WatsonxText => &text::WatsonxText,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Responses => &responses::Responses,
         _ => return None,

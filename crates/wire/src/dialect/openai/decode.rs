@@ -59,7 +59,7 @@ impl Decode for Decoder {
         sse.end(|frame| state.frame(frame.event, &frame.data, out))?;
         if !state.done {
             // Some providers leave `[DONE]` out.
-            if state.choices.is_empty() || state.choices.iter().any(|choice| !choice.finished) {
+            if !state.choices.are_finished() {
                 return Err(Fault::new(
                     FaultKind::Disconnected,
                     "the upstream's stream ended before it was complete",
@@ -79,10 +79,18 @@ impl Decode for Decoder {
 struct State {
     started: bool,
     done: bool,
-    id: String,
     figures: Figures,
+    choices: Choices,
+}
+
+/// What the pieces of a stream have added up to. Other dialects whose pieces are the same under other
+/// names are read with it, too.
+#[derive(Default)]
+pub(in crate::dialect) struct Choices {
+    /// The provider's name for the answer, from which calls without a name get one.
+    answer: String,
     found: Found,
-    choices: Vec<Choice>,
+    list: Vec<Choice>,
 }
 
 #[derive(Default)]
@@ -140,15 +148,11 @@ impl State {
         if !self.started {
             self.start(data, out)?;
         }
-        self.found.add(chunk.search_results, chunk.citations);
+        self.choices.found.add(chunk.search_results, chunk.citations);
         for choice in chunk.choices.unwrap_or_default() {
-            self.choice(choice, out)?;
+            self.choices.hear(choice, out)?;
         }
-        if self.found.any() {
-            for choice in self.choices.iter_mut().filter(|choice| choice.finished) {
-                choice.cite(&self.found, out);
-            }
-        }
+        self.choices.cite_late(out);
         if let Some(raw) = chunk.service_tier {
             self.figures.read_tier(raw.get().as_bytes(), &(0..raw.get().len()));
         }
@@ -170,47 +174,16 @@ impl State {
         let text = |raw: Option<&RawValue>| -> String {
             raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
         };
-        self.id = text(fields.take("id"));
+        self.choices.answer = text(fields.take("id"));
         out.push(Event::Start(Start {
             upstream: Dialect::Openai,
-            id: self.id.clone(),
+            id: self.choices.answer.clone(),
             model: text(fields.take("model")),
             created: fields.take("created").and_then(|raw| serde_json::from_str(raw.get()).ok()),
             usage: None,
             extra: fields.rest(),
         }));
         self.started = true;
-        Ok(())
-    }
-
-    fn choice(&mut self, said: ChoiceIn<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let index = said.index.unwrap_or(0);
-        let at = match self.choices.iter().position(|choice| choice.index == index) {
-            Some(at) => at,
-            None if self.choices.len() == MAX_CHOICES => {
-                return Err(too_many("choices", MAX_CHOICES));
-            }
-            None => {
-                self.choices.push(Choice { index, ..Choice::default() });
-                self.choices.len() - 1
-            }
-        };
-        let Some(choice) = self.choices.get_mut(at) else { return Ok(()) };
-        if choice.finished {
-            return Ok(());
-        }
-        if let Some(delta) = said.delta {
-            let length = out.len();
-            choice.delta(delta, &self.id, out)?;
-            choice.count(out.get(length..).unwrap_or_default(), self.found.any());
-        }
-        choice.aside(Place::Choice, "logprobs", said.logprobs, out);
-        if said.finish_reason.is_some() {
-            choice.cite(&self.found, out);
-        }
-        if let Some(word) = said.finish_reason {
-            choice.finish(finish_of(&word), out)?;
-        }
         Ok(())
     }
 
@@ -221,13 +194,69 @@ impl State {
                 "the upstream's stream ended before it began",
             ));
         }
-        for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
+        self.choices.close(out)?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Choices {
+    /// A piece of one choice.
+    pub(in crate::dialect) fn hear(
+        &mut self,
+        said: ChoiceIn<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Fault> {
+        let index = said.index.unwrap_or(0);
+        let at = match self.list.iter().position(|choice| choice.index == index) {
+            Some(at) => at,
+            None if self.list.len() == MAX_CHOICES => {
+                return Err(too_many("choices", MAX_CHOICES));
+            }
+            None => {
+                self.list.push(Choice { index, ..Choice::default() });
+                self.list.len() - 1
+            }
+        };
+        let Some(choice) = self.list.get_mut(at) else { return Ok(()) };
+        if choice.finished {
+            return Ok(());
+        }
+        if let Some(delta) = said.delta {
+            let length = out.len();
+            choice.delta(delta, &self.answer, out)?;
+            choice.count(out.get(length..).unwrap_or_default(), self.found.any());
+        }
+        choice.aside(Place::Choice, "logprobs", said.logprobs, out);
+        if let Some(word) = said.finish_reason {
+            choice.cite(&self.found, out);
+            choice.finish(finish_of(&word), out)?;
+        }
+        Ok(())
+    }
+
+    /// What was found is said once its choice has ended, too.
+    fn cite_late(&mut self, out: &mut Vec<Event>) {
+        if self.found.any() {
+            for choice in self.list.iter_mut().filter(|choice| choice.finished) {
+                choice.cite(&self.found, out);
+            }
+        }
+    }
+
+    /// The stream is complete: what did not say so has ended all the same.
+    pub(in crate::dialect) fn close(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
+        for choice in self.list.iter_mut().filter(|choice| !choice.finished) {
             let finish = Finish { reason: Reason::Stop, stop_sequence: None };
             choice.cite(&self.found, out);
             choice.finish(finish, out)?;
         }
-        self.done = true;
         Ok(())
+    }
+
+    /// True once every choice has said why it ended.
+    pub(in crate::dialect) fn are_finished(&self) -> bool {
+        !self.list.is_empty() && self.list.iter().all(|choice| choice.finished)
     }
 }
 

@@ -23,7 +23,8 @@ use crate::{
 };
 
 pub(super) use call::{effort, user};
-pub(super) use chunk::Sound;
+pub(super) use chunk::{ChoiceIn, DeltaIn, FunctionIn, Prose, Sound, ToolIn};
+pub(super) use decode::Choices;
 pub(super) use error::{broken, refusal};
 pub(super) use message::cites;
 pub(super) use part::{source_of, url_of, write_cache};
