@@ -34,7 +34,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 26] = [
     // What a client sends, and what an upstream of any dialect is sent for it.
     target("openai_ask", |data| ask::read(Dialect::Openai, data)),
     target("anthropic_ask", |data| ask::read(Dialect::Anthropic, data)),
@@ -53,6 +53,10 @@ pub const TARGETS: [Target; 22] = [
     target("bedrock_answer", |data| answer::read(Dialect::Bedrock, data)),
     target("cohere_answer", |data| answer::read(Dialect::Cohere, data)),
     target("ollama_answer", |data| answer::read(Dialect::Ollama, data)),
+    target("oci_answer", |data| answer::read(Dialect::Oci, data)),
+    target("oci_cohere_answer", |data| answer::read(Dialect::OciCohere, data)),
+    target("tgi_answer", |data| answer::read(Dialect::Tgi, data)),
+    target("watsonx_text_answer", |data| answer::read(Dialect::WatsonxText, data)),
     target("fault", answer::fault),
     // The same, on its way to the client.
     target("relay", exchange::relay),

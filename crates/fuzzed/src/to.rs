@@ -19,7 +19,7 @@ pub(crate) const SURFACES: [Dialect; 6] = [
 ];
 
 /// What we may speak to providers.
-pub(crate) const UPSTREAMS: [Dialect; 7] = [
+pub(crate) const UPSTREAMS: [Dialect; 11] = [
     Dialect::Openai,
     Dialect::Anthropic,
     Dialect::Responses,
@@ -27,6 +27,10 @@ pub(crate) const UPSTREAMS: [Dialect; 7] = [
     Dialect::Bedrock,
     Dialect::Cohere,
     Dialect::Ollama,
+    Dialect::Oci,
+    Dialect::OciCohere,
+    Dialect::Tgi,
+    Dialect::WatsonxText,
 ];
 
 static TARGETS: LazyLock<Vec<Target>> = LazyLock::new(|| {

@@ -5,8 +5,8 @@
 //!   the answer does not depend on it, named among what was left out.
 //! * What the target's dialect has, it is sent.
 //! * What belongs to neither is meant for the provider, as LiteLLM's clients mean it (`extra_body`):
-//!   it is sent under its own name, to Bedrock among `additionalModelRequestFields`. Google, Cohere
-//!   and Ollama have no room for such fields, so there it is refused by name.
+//!   it is sent under its own name, to Bedrock among `additionalModelRequestFields`. Google, Cohere,
+//!   Ollama, OCI and text generation have no room for such fields, so there it is refused by name.
 
 use super::{
     anthropic::{self, SAVINGS},
@@ -32,9 +32,7 @@ const fn own(dialect: Dialect) -> &'static [&'static str] {
             "verbosity",
             OPTIONS,
         ],
-        Dialect::Anthropic => {
-            &["container", "inference_geo", "mcp_servers", "speed"]
-        }
+        Dialect::Anthropic => &["container", "inference_geo", "mcp_servers", "speed"],
         Dialect::Responses => &["context_management", "moderation", "stream_options"],
         Dialect::Gemini => &["cachedContent", "safetySettings", "store", "toolConfig"],
         Dialect::Cohere => &[

@@ -482,7 +482,13 @@ fn a_field_of_no_dialect_is_for_the_provider_and_one_of_another_is_refused() {
             let sent = with("xCustom", json!({"a": [1]}));
             let refused = |sent: &Result<Value, CannotAsk>, name: &str| matches!(sent, Err(CannotAsk::Unsupported(why)) if why.param == name);
             match dialect {
-                Dialect::Gemini | Dialect::Cohere | Dialect::Ollama => {
+                Dialect::Gemini
+                | Dialect::Cohere
+                | Dialect::Ollama
+                | Dialect::Oci
+                | Dialect::OciCohere
+                | Dialect::Tgi
+                | Dialect::WatsonxText => {
                     assert!(refused(&sent, "xCustom"), "{pair}: {sent:?}");
                 }
                 Dialect::Bedrock => {
