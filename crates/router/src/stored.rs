@@ -27,5 +27,9 @@ pub async fn fetch(
     let sent = watch.guard(client.send_as(method, &to.base, call, connect, now)).await;
     let UpstreamResponse { status, headers, body } = sent?;
     let body = UpstreamBody::new(body, watch).whole(MAX_WHOLE).await?;
-    if status.is_success() { Ok(body) } else { Err(dialect::fault(status, &headers, &body)) }
+    if status.is_success() {
+        Ok(body)
+    } else {
+        Err(dialect::fault(status, &headers.to_map(), &body))
+    }
 }
