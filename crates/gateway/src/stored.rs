@@ -4,7 +4,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
+use http::{HeaderMap, Method, Uri};
 use tollgate_router::{Member, Timeouts, refusal, stored};
 use tollgate_wire::{
     Dialect, Refusal, RefusalKind, Target,
@@ -20,7 +20,7 @@ use crate::{
     ask, auth,
     core::{Core, Snapshot},
     now::Now,
-    reply::{self, OutBody, Outgoing},
+    reply::{self, Outgoing},
 };
 
 /// A request for an answer that is kept.
@@ -87,11 +87,7 @@ async fn find(core: &Arc<Core>, wanted: Wanted, id: Uuid, now: Now) -> Result<Ou
         why.message = why.message.replace(&kept, &wanted.answer);
         why
     })?;
-    let mut out = Response::new(OutBody::Whole(wire::answer(&tenant, place, body)));
-    let json = HeaderValue::from_static("application/json");
-    out.headers_mut().insert(header::CONTENT_TYPE, json);
-    reply::identify(out.headers_mut(), id);
-    Ok(out)
+    Ok(reply::whole(wire::answer(&tenant, place, body), id))
 }
 
 /// A model of any provider: which one it is does not matter where answers are kept.

@@ -45,7 +45,7 @@ pub async fn fetch(
             let body = UpstreamBody::new(body, watch).whole(MAX_WHOLE).await;
             body.and_then(|body| match status.is_success() {
                 true => Ok(body),
-                false => Err(dialect::fault(status, &headers, &body)),
+                false => Err(dialect::fault(status, &headers.to_map(), &body)),
             })
         }
         Err(fault) => Err(fault),
