@@ -90,6 +90,7 @@ where
     match attempt::first_answer(core, snapshot, &ask, &plan, now).await {
         Ok(live) => {
             let out = reply::answer(tab, live, &ask.payload.peek.model);
+            // Whoever sees the last byte of a whole answer can rely on its row.
             core.durable().await;
             Ok(out)
         }

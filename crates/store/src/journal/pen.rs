@@ -251,6 +251,15 @@ impl Pen {
     }
 }
 
+impl Drop for Pen {
+    fn drop(&mut self) {
+        if self.has_noted() {
+            // What could not be written is in the log.
+            let _ = self.flush();
+        }
+    }
+}
+
 /// The pen is the only writer of its count, so this needs no locked addition.
 fn add_one(progress: &Progress) {
     let rows = progress.rows.load(Ordering::Relaxed);
