@@ -35,7 +35,7 @@ pub(crate) fn read(dialect: Dialect, data: &[u8]) {
     assert!(ask.messages.iter().all(|message| message.blocks.len() <= MAX_BLOCKS));
     let _tokens = tokens::of_request(&ask);
     answer(dialect, &ask);
-    let other = one_of(&UPSTREAMS, how & 0x07);
+    let other = one_of(&UPSTREAMS, how & 0x07 | (how & 0x20) >> 2);
     let to = &Target { drop_params: how & 0x08 != 0, ..to(other).clone() };
     let mut dropped = Vec::new();
     if dialect != other && surface.elsewhere(&mut ask, to, &mut dropped).is_err() {
