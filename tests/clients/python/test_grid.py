@@ -32,7 +32,7 @@ FLAT = [{"type": "function", "strict": False, **FUNCTION}]
 CLAUDES = [{"name": "get_weather", "description": "The weather in a city", "input_schema": WEATHER}]
 THOUGHT = "Let me think about that."
 # Who counts tokens; for the others the gateway estimates.
-COUNTS = ("anthropic", "gemini")
+COUNTS = ("anthropic", "gemini", "bedrock")
 
 
 def test_the_page_is_fresh():

@@ -34,6 +34,7 @@ const WHOLE: &[&str] = &[
     "mcp_approval_request",
     "mcp_call",
     "compaction",
+    "additional_tools",
 ];
 
 /// What is read of an item: each member is where its value stands.
