@@ -164,6 +164,7 @@ fn an_item_is_named_by_whom_it_was_given_to() {
         r#"[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"x"}]"#,
         r#"[{"type":"function_call_output","id":"fc_1","call_id":"c","output":"{\"id\":\"x\"}"}]"#,
         r#"[{"role":"user","content":"x","id":null}]"#,
+        r#"[{"type":"additional_tools","id":"at_1","role":"developer","tools":[]}]"#,
         r#""text""#,
     ] {
         assert_eq!(sent(input).unwrap(), body(input));
