@@ -1,5 +1,6 @@
 //! `cargo xtask catalogue FILE`: makes `catalog/models.jsonl` from a price map in LiteLLM's format
-//! (`model_prices_and_context_window.json`), and says what that changes.
+//! (`model_prices_and_context_window.json`), and says what that changes. With `--beside`, providers
+//! that the map has no prices of are taken from the list of `genai-prices`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,11 @@ use std::{
 use anyhow::{Context, bail};
 use tollgate_wire::{
     Card,
-    catalogue::{Catalogue, line, litellm},
+    catalogue::{
+        Catalogue,
+        genai::{self, PriceList},
+        line, litellm,
+    },
 };
 
 /// Make the catalogue of models from a price map in LiteLLM's format, and say what changes.
@@ -21,6 +26,13 @@ use tollgate_wire::{
 pub(crate) struct Args {
     /// The price map: `model_prices_and_context_window.json`.
     file: PathBuf,
+    /// A list in the format of `genai-prices`, for providers that the map has no prices of; see
+    /// xtask/price_list.py
+    #[arg(long, requires = "day", value_name = "FILE")]
+    beside: Option<PathBuf>,
+    /// The day whose prices of that list count, such as 2026-11-22
+    #[arg(long, requires = "beside")]
+    day: Option<String>,
     /// Change nothing; fail if something would change.
     #[arg(long)]
     check: bool,
@@ -35,7 +47,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let old = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
     let map =
         fs::read_to_string(&args.file).with_context(|| format!("cannot read {:?}", args.file))?;
-    let made = make(&old, &map)?;
+    let beside = match (&args.beside, &args.day) {
+        (Some(file), Some(day)) => {
+            let list = fs::read_to_string(file).with_context(|| format!("cannot read {file:?}"))?;
+            genai::read(&list, day).map_err(anyhow::Error::msg)?
+        }
+        _ => PriceList::default(),
+    };
+    let made = make(&old, &map, beside)?;
     let mut out = std::io::stdout();
     out.write_all(made.report(if args.all { usize::MAX } else { 20 }).as_bytes())?;
     if made.text == old {
@@ -67,13 +86,19 @@ struct Made {
 
 type Cards = BTreeMap<(String, String), Card>;
 
-/// The cards of the map, and those of the old catalogue whose providers the map does not have.
-fn make(old: &str, map: &str) -> anyhow::Result<Made> {
+/// The cards of the map, those of the list beside it of providers that the map has no prices of,
+/// and those of the old catalogue whose providers neither has.
+fn make(old: &str, map: &str, mut beside: PriceList) -> anyhow::Result<Made> {
     let old = cards(old)?;
-    let map = litellm::read(map).map_err(anyhow::Error::msg)?;
-    let providers: BTreeSet<&str> = map.cards.iter().map(|card| card.provider.as_str()).collect();
+    let mut map = litellm::read(map).map_err(anyhow::Error::msg)?;
+    let priced: BTreeSet<&str> =
+        map.cards.iter().filter(|card| card.is_priced()).map(|card| &*card.provider).collect();
+    beside.cards.retain(|card| !priced.contains(&*card.provider));
+    map.skipped.append(&mut beside.skipped);
+    let new = map.cards.iter().chain(&beside.cards);
+    let providers: BTreeSet<&str> = new.clone().map(|card| card.provider.as_str()).collect();
     let kept = old.values().filter(|card| !providers.contains(card.provider.as_str()));
-    let all: Vec<Card> = kept.chain(&map.cards).cloned().collect();
+    let all: Vec<Card> = kept.chain(new).cloned().collect();
     let text = Catalogue::default().overlay_cards(&all).models_jsonl();
     let new = cards(&text)?;
     let count = |cards: &Cards| cards.values().filter(|card| card.is_priced()).count();
@@ -184,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_changes_is_said() {
-        let made = make(OLD, MAP).unwrap();
+        let made = make(OLD, MAP, PriceList::default()).unwrap();
         assert_eq!(
             made.text,
             r#"{"provider":"demo","name":"d","mode":"chat","input":"0","output":"0"}
@@ -205,18 +230,39 @@ mod tests {
 
     #[test]
     fn the_same_again_changes_nothing() {
-        let once = make(OLD, MAP).unwrap().text;
-        let again = make(&once, MAP).unwrap();
+        let once = make(OLD, MAP, PriceList::default()).unwrap().text;
+        let again = make(&once, MAP, PriceList::default()).unwrap();
         assert_eq!(again.text, once);
         assert!(again.added.is_empty() && again.removed.is_empty() && again.changed.is_empty());
     }
 
     #[test]
+    fn a_list_beside_the_map_fills_what_it_does_not_price() {
+        let list = r#"[
+            {"id":"openrouter","models":[{"id":"a/b","prices":{"input_mtok":"1","output_mtok":"2"}}]},
+            {"id":"avian","models":[{"id":"m","prices":{"input_mtok":"1","output_mtok":"2"}}]},
+            {"id":"arcee","models":[{"id":"half","prices":{"input_mtok":"1"}}]}]"#;
+        let map = r#"{"avian/own": {"litellm_provider": "avian", "mode": "chat",
+            "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}}"#;
+        let list = genai::read(list, "2026-11-22").unwrap();
+        let made = make(OLD, map, list).unwrap();
+        let names: Vec<&str> = made.added.iter().map(String::as_str).collect();
+        assert_eq!(names, ["avian/own", "openrouter/a/b"], "the map counts more");
+        assert_eq!(made.skipped.len(), 1, "{:?}", made.skipped);
+        // Without the list, what it gave stays.
+        let again = make(&made.text, map, PriceList::default()).unwrap();
+        assert_eq!(again.text, made.text);
+    }
+
+    #[test]
     fn a_file_that_halves_the_catalogue_is_refused() {
         let map = r#"{"x": {"litellm_provider": "openai"}}"#;
-        let why = make(OLD, map).unwrap_err().to_string();
+        let why = make(OLD, map, PriceList::default()).unwrap_err().to_string();
         assert!(why.starts_with("this would leave 2 models, 1 of them with a price, of 3 and 3"));
-        assert!(make(OLD, "{}").is_ok(), "providers that the map does not have are kept");
-        assert!(make(OLD, "nonsense").is_err());
+        assert!(
+            make(OLD, "{}", PriceList::default()).is_ok(),
+            "providers that the map does not have are kept"
+        );
+        assert!(make(OLD, "nonsense", PriceList::default()).is_err());
     }
 }

@@ -59,7 +59,7 @@ pub fn owned(mut ask: Ask, gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -
 pub fn tenant(gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Tenant {
     let name = match caller {
         Caller::Admin => "admin".to_owned(),
-        Caller::Key(key) => match (&key.team_id, &key.user_id) {
+        Caller::Key(key) => match (&key.terms.team_id, &key.user_id) {
             (Some(team), _) => format!("team {team}"),
             (None, Some(user)) => format!("user {user}"),
             (None, None) => format!("key {}", key.hash),

@@ -26,6 +26,7 @@ pub async fn first_answer(
         payload: &ask.payload,
         shown_model: &ask.payload.peek.model,
         now_ms: now.unix_ms(),
+        started: now.mono.into(),
     })
     .await
 }

@@ -11,13 +11,13 @@ use crate::{core::Gateway, keys::Key, now::Now};
 
 /// A length of time as LiteLLM writes it: `30s`, `15m`, `24h`, `7d`, `2w`, `1mo`, or `hourly`,
 /// `daily`, `weekly`, `monthly`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Duration {
     count: i64,
     unit: Unit,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Unit {
     Second,
     Minute,
@@ -134,7 +134,7 @@ pub(crate) fn roll(gw: &Gateway, key: &Arc<Key>, now: Now) {
     if end == 0 || now.unix_us < end {
         return;
     }
-    let Some(length) = key.budget_duration else { return };
+    let Some(length) = key.terms.budget_duration else { return };
     let next = length.period_end_us(now.unix_us);
     let mine = key.meters.budget_reset_us.compare_exchange(end, next, Relaxed, Relaxed).is_ok();
     if !mine {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
 };
@@ -184,21 +184,42 @@ impl Core {
         self.gw.metrics.count(self.index, row);
     }
 
-    /// Writes a usage row down, durably against the death of this process, before it returns.
-    pub(crate) fn write(&self, row: UsageRow) -> std::io::Result<()> {
-        let mut pen = match self.pen.lock() {
-            Ok(pen) => pen,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        pen.write(row)
+    /// Notes a usage row; [`Core::flush`] writes it down.
+    pub(crate) fn note(&self, row: UsageRow) {
+        self.pen().note(row);
+    }
+
+    /// Writes down what is noted, durably against the death of this process, before it returns.
+    pub(crate) fn flush(&self) {
+        // What could not be written is in the log, and the next requests are refused.
+        let _ = self.pen().flush();
+    }
+
+    /// Writes down what is noted, once the requests that this core has ready to end have noted
+    /// theirs: they share one write. Dropping the future writes, too.
+    pub(crate) async fn durable(&self) {
+        struct Flush<'a>(&'a Core);
+        impl Drop for Flush<'_> {
+            fn drop(&mut self) {
+                if self.0.pen().has_noted() {
+                    self.0.flush();
+                }
+            }
+        }
+        let flush = Flush(self);
+        if self.pen().has_noted() {
+            tokio::task::yield_now().await;
+        }
+        drop(flush);
+    }
+
+    fn pen(&self) -> MutexGuard<'_, Pen> {
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the row of a request that begins now can be written down.
     pub(crate) fn can_write(&self, now: Now) -> bool {
-        match self.pen.lock() {
-            Ok(mut pen) => pen.ready(now.mono),
-            Err(poisoned) => poisoned.into_inner().ready(now.mono),
-        }
+        self.pen().ready(now.mono)
     }
 }
 

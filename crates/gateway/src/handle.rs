@@ -88,7 +88,12 @@ where
     tab.hold = tab.note(hold.and_then(|hold| can_write(core, now).map(|()| hold)))?;
     // The first target that answers; after its first byte there is no fallback.
     match attempt::first_answer(core, snapshot, &ask, &plan, now).await {
-        Ok(live) => Ok(reply::answer(tab, live, &ask.payload.peek.model)),
+        Ok(live) => {
+            let out = reply::answer(tab, live, &ask.payload.peek.model);
+            // Whoever sees the last byte of a whole answer can rely on its row.
+            core.durable().await;
+            Ok(out)
+        }
         Err(failed) if count::may_stand_in(&ask, &failed) => count::answer(tab, &ask),
         Err(failed) => Err(tab.close_failed(*failed)),
     }

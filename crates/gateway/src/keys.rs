@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashSet,
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -27,18 +28,32 @@ const LOOKUPS_AT_ONCE: usize = 32;
 /// say so.
 const LOOKUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// A key as requests need it, and what it has used: a few hundred bytes, for there may be very
-/// many. A new version replaces the old one whole; the meters stay.
+/// A key as requests need it, and what it has used: some two hundred bytes with all that it alone
+/// has, for there may be very many. A new version replaces the old one whole; the meters stay.
 #[derive(Debug)]
 pub struct Key {
     /// SHA-256 of the key.
     pub hash: KeyHash,
-    /// `sk-...` and the last four characters.
-    pub name: Box<str>,
+    /// How it is shown.
+    pub name: Name,
     /// Nobody may use it.
     pub blocked: bool,
     /// When it ends, in µs since the epoch.
     pub expires_us: Option<i64>,
+    /// What it may do.
+    pub terms: Arc<Terms>,
+    /// What it has used.
+    pub meters: Arc<Meters>,
+    /// The name in usage rows, shared.
+    pub alias: Option<Arc<str>>,
+    /// The user in usage rows, shared.
+    pub user_id: Option<Arc<str>>,
+}
+
+/// What a key may do. Most keys share a few of these: one copy is less memory, and stays in the
+/// processor's cache.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Terms {
     /// Most it may spend in a period.
     pub max_budget: Option<Nano>,
     /// How long a period is.
@@ -51,49 +66,72 @@ pub struct Key {
     pub max_parallel: Option<u64>,
     /// Which models it may use.
     pub access: Access,
-    /// What it has used.
-    pub meters: Arc<Meters>,
-    /// The name in usage rows, shared.
-    pub alias: Option<Arc<str>>,
-    /// The user in usage rows, shared.
-    pub user_id: Option<Arc<str>>,
     /// The team in usage rows, shared.
     pub team_id: Option<Arc<str>>,
 }
 
-/// Which models a key may use.
+/// How a key is shown: `sk-...` and its last four characters, or what it was imported with.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// The last four characters.
+    Usual([u8; 4]),
+    /// Another.
+    Other(Box<str>),
+}
+
+/// What usual names begin with.
+const USUAL: &str = "sk-...";
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        match name.strip_prefix(USUAL).map(|end| end.as_bytes().try_into()) {
+            Some(Ok(end)) => Name::Usual(end),
+            _ => Name::Other(name.into()),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Usual(end) => write!(f, "{USUAL}{}", String::from_utf8_lossy(end)),
+            Name::Other(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Which models a key may use.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Access {
     /// All of them.
     All,
     /// None: `no-default-models`.
     None,
     /// These names, or names that match one of these patterns.
-    Only(Arc<[String]>),
+    Only(Box<[String]>),
 }
 
-/// The lists of models that keys have. Most keys share a few: one copy is less memory, and stays in
-/// the processor's cache.
+/// The terms that keys have, one copy of each.
 #[derive(Debug, Default)]
-struct Lists(Mutex<HashSet<Arc<[String]>>>);
+struct AllTerms(Mutex<HashSet<Arc<Terms>>>);
 
-impl Lists {
-    /// Lists that are looked over for those that no key has any more.
+impl AllTerms {
+    /// Terms that are looked over for those that no key has any more.
     const MANY: usize = 1_024;
 
-    fn shared(&self, models: &[String]) -> Arc<[String]> {
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = lists.get(models) {
-            return Arc::clone(list);
+    fn shared(&self, terms: Terms) -> Arc<Terms> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&terms) {
+            return Arc::clone(known);
         }
-        if lists.len() >= Self::MANY {
-            lists.retain(|list| Arc::strong_count(list) > 1);
+        if all.len() >= Self::MANY {
+            all.retain(|terms| Arc::strong_count(terms) > 1);
         }
-        let list: Arc<[String]> = models.into();
-        if lists.len() < Self::MANY {
-            lists.insert(Arc::clone(&list));
+        let terms = Arc::new(terms);
+        if all.len() < Self::MANY {
+            all.insert(Arc::clone(&terms));
         }
-        list
+        terms
     }
 }
 
@@ -148,26 +186,25 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 impl Key {
     /// The key of a stored row, with the meters of an earlier version if there is one.
-    fn new(row: &KeyRow, meters: Option<Arc<Meters>>, lists: &Lists) -> Self {
+    fn new(row: &KeyRow, meters: Option<Arc<Meters>>, terms: &AllTerms) -> Self {
         let fresh = || Arc::new(Meters::new(row.spend, row.budget_reset_us));
         Key {
             hash: row.hash,
             name: row.name.as_str().into(),
             blocked: row.blocked,
             expires_us: row.expires_us,
-            max_budget: row.max_budget,
-            budget_duration: row.budget_duration.as_deref().and_then(|text| text.parse().ok()),
-            rpm: row.rpm,
-            tpm: row.tpm,
-            max_parallel: row.max_parallel,
-            access: match Access::read(&row.models) {
-                Access::Only(models) => Access::Only(lists.shared(&models)),
-                access => access,
-            },
+            terms: terms.shared(Terms {
+                max_budget: row.max_budget,
+                budget_duration: row.budget_duration.as_deref().and_then(|text| text.parse().ok()),
+                rpm: row.rpm,
+                tpm: row.tpm,
+                max_parallel: row.max_parallel,
+                access: Access::read(&row.models),
+                team_id: row.team_id.as_deref().map(Arc::from),
+            }),
             meters: meters.unwrap_or_else(fresh),
             alias: row.alias.as_deref().map(Arc::from),
             user_id: row.user_id.as_deref().map(Arc::from),
-            team_id: row.team_id.as_deref().map(Arc::from),
         }
     }
 }
@@ -189,7 +226,7 @@ pub struct KeyBook {
     /// Held for reading from before a key is read until it is known here; see [`Replay`].
     replay: Arc<RwLock<()>>,
     warm: AtomicBool,
-    lists: Lists,
+    terms: AllTerms,
 }
 
 impl Default for KeyBook {
@@ -205,7 +242,7 @@ impl Default for KeyBook {
             lookups: Semaphore::new(LOOKUPS_AT_ONCE),
             replay: Arc::default(),
             warm: AtomicBool::new(false),
-            lists: Lists::default(),
+            terms: AllTerms::default(),
         }
     }
 }
@@ -240,7 +277,7 @@ impl KeyBook {
             meters.budget_reset_us.store(row.budget_reset_us.unwrap_or(0), Relaxed);
         }
         let hash = row.hash.0;
-        let key = Arc::new(Key::new(row, meters, &self.lists));
+        let key = Arc::new(Key::new(row, meters, &self.terms));
         pin.insert(hash, Arc::clone(&key));
         key
     }
@@ -250,7 +287,7 @@ impl KeyBook {
     fn put_if_absent(&self, row: &KeyRow) -> Arc<Key> {
         let pin = self.known.pin();
         let hash = row.hash.0;
-        Arc::clone(pin.get_or_insert_with(hash, || Arc::new(Key::new(row, None, &self.lists))))
+        Arc::clone(pin.get_or_insert_with(hash, || Arc::new(Key::new(row, None, &self.terms))))
     }
 
     /// Puts a regenerated key in and forgets the old one; the meters go on.
@@ -258,7 +295,7 @@ impl KeyBook {
         let pin = self.known.pin();
         let meters = pin.get(&old.0).map(|key| Arc::clone(&key.meters));
         self.unknown.remove(&row.hash.0);
-        pin.insert(row.hash.0, Arc::new(Key::new(row, meters, &self.lists)));
+        pin.insert(row.hash.0, Arc::new(Key::new(row, meters, &self.terms)));
         pin.remove(&old.0);
     }
 
@@ -305,12 +342,14 @@ impl KeyBook {
 
     /// Loads all stored keys.
     pub async fn warm_up(&self, store: &Store) -> Result<u64, StoreError> {
-        let (mut count, mut last) = (0, None);
+        let mut chunks = store.key_chunks().await?;
+        let mut count = 0;
         loop {
             let _turn = self.replay.read().await;
-            let rows = store.keys_after(last.as_ref()).await?;
-            let Some(row) = rows.last() else { break };
-            last = Some(row.hash);
+            let rows = chunks.next().await?;
+            if rows.is_empty() {
+                break;
+            }
             count += rows.len() as u64;
             rows.iter().for_each(|row| drop(self.put_if_absent(row)));
         }
@@ -333,6 +372,18 @@ impl KeyBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_shown_as_it_was_stored() {
+        for name in ["sk-...9f3a", "sk-...", "sk-...é9", "imported", "sk-...12345", ""] {
+            assert_eq!(Name::from(name).to_string(), name);
+        }
+    }
+
+    #[test]
+    fn a_key_is_small() {
+        assert!(size_of::<Key>() <= 128, "{}", size_of::<Key>());
+    }
 
     #[test]
     fn access_reads_litellms_lists() {

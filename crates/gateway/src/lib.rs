@@ -15,6 +15,7 @@ pub mod count;
 pub mod handle;
 pub mod keys;
 pub mod limits;
+mod lines;
 pub mod metrics;
 pub mod now;
 pub mod reply;

@@ -124,7 +124,7 @@ pub fn reserve(
     budget::roll(&core.gw, key, now);
     let meters = &key.meters;
     hold.amount = estimate(snapshot, key, ask, plan)?;
-    let parallel = key.max_parallel.or(snapshot.general.key_max_parallel.map(u64::from));
+    let parallel = key.terms.max_parallel.or(snapshot.general.key_max_parallel.map(u64::from));
     if let Some(limit) = parallel {
         let taken = meters.parallel.fetch_add(1, Relaxed);
         if u64::from(taken) >= limit {
@@ -137,21 +137,21 @@ pub fn reserve(
     // From here on, dropping the hold gives back what was taken.
     hold.key = Some(Arc::clone(key));
     let held = meters.held.fetch_add(hold.amount.0, Relaxed);
-    if let Some(max) = key.max_budget {
+    if let Some(max) = key.terms.max_budget {
         let spent = meters.spend.load(Relaxed);
         if spent.saturating_add(held) >= max.0 {
             return Err(over_budget(snapshot, key, Nano(spent), max));
         }
     }
     let resets_in = WINDOW_S - now.unix_ms() / 1_000 % WINDOW_S;
-    if let Some(limit) = key.tpm {
+    if let Some(limit) = key.terms.tpm {
         let tokens = u32::try_from(ask.input_estimate()).unwrap_or(u32::MAX);
         if meters.tokens.admit(minute, tokens, limit).is_err() {
             return Err(rate_limited(key, "tokens", limit, resets_in));
         }
         hold.tokens = tokens;
     }
-    if let Some(limit) = key.rpm
+    if let Some(limit) = key.terms.rpm
         && meters.requests.admit(minute, 1, limit).is_err()
     {
         return Err(rate_limited(key, "requests", limit, resets_in));
@@ -162,7 +162,7 @@ pub fn reserve(
 /// What the request may cost, for a key with a budget. A price that we do not know is refused
 /// there: the budget would not be enforced.
 fn estimate(snapshot: &Snapshot, key: &Key, ask: &Ask, plan: &Plan) -> Result<Nano, Refusal> {
-    let Some(_) = key.max_budget else { return Ok(Nano(0)) };
+    let Some(_) = key.terms.max_budget else { return Ok(Nano(0)) };
     if ask.operation == Operation::CountTokens {
         return Ok(Nano(0));
     }
@@ -244,7 +244,7 @@ impl Drop for Hold {
         let meters = &key.meters;
         meters.held.fetch_sub(self.amount.0, Relaxed);
         meters.parallel.fetch_sub(1, Relaxed);
-        if key.tpm.is_some() {
+        if key.terms.tpm.is_some() {
             let used = self.posted.map_or(0, |(tokens, _)| tokens);
             let used = i64::try_from(used).unwrap_or(i64::MAX);
             meters.tokens.correct(self.minute, used.saturating_sub(i64::from(self.tokens)));

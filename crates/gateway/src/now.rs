@@ -1,6 +1,6 @@
 //! The time of a request, read once at the edge and handed down.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A moment on both clocks: the wall's, for what people see, and the monotonic one, for durations.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,13 @@ impl Now {
 
     /// The time now, by the steady clock alone: this moment and what has passed since.
     pub fn later(self) -> Self {
-        let mono = Instant::now();
-        let passed = mono.saturating_duration_since(self.mono);
-        let passed = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
-        Now { unix_us: self.unix_us.saturating_add(passed), mono }
+        self.after(self.mono.elapsed())
+    }
+
+    /// This moment and what has passed since.
+    pub fn after(self, passed: Duration) -> Self {
+        let us = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        Now { unix_us: self.unix_us.saturating_add(us), mono: self.mono + passed }
     }
 
     /// Milliseconds since the Unix epoch; never negative.

@@ -8,15 +8,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use tollgate_ledger::Nano;
-use tollgate_router::{Answer, Live};
+use tollgate_router::{Answer, Headers, Live};
 use tollgate_store::Outcome;
 use tollgate_wire::{Dialect, Refusal, exchange};
 use uuid::Uuid;
 
 use crate::{
+    lines::Lines,
     now::Now,
     tab::{self, LiveBody, Tab},
 };
@@ -43,23 +44,29 @@ const X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropp
 const PASSED_ON: [&str; 4] =
     ["x-ratelimit-", "anthropic-ratelimit-", "openai-processing-ms", "x-request-id"];
 
-/// The names that nearly every answer has, ready made.
-static PREFIXED: [HeaderName; 8] = [
-    HeaderName::from_static("llm_provider-x-ratelimit-limit-requests"),
-    HeaderName::from_static("llm_provider-x-ratelimit-limit-tokens"),
-    HeaderName::from_static("llm_provider-x-ratelimit-remaining-requests"),
-    HeaderName::from_static("llm_provider-x-ratelimit-remaining-tokens"),
-    HeaderName::from_static("llm_provider-x-ratelimit-reset-requests"),
-    HeaderName::from_static("llm_provider-x-ratelimit-reset-tokens"),
-    HeaderName::from_static("llm_provider-openai-processing-ms"),
-    HeaderName::from_static("llm_provider-x-request-id"),
+/// The names that nearly every answer has, ready made: the upstream's, and ours for it.
+static PREFIXED: [(HeaderName, HeaderName); 8] = [
+    ready("x-ratelimit-limit-requests", "llm_provider-x-ratelimit-limit-requests"),
+    ready("x-ratelimit-limit-tokens", "llm_provider-x-ratelimit-limit-tokens"),
+    ready("x-ratelimit-remaining-requests", "llm_provider-x-ratelimit-remaining-requests"),
+    ready("x-ratelimit-remaining-tokens", "llm_provider-x-ratelimit-remaining-tokens"),
+    ready("x-ratelimit-reset-requests", "llm_provider-x-ratelimit-reset-requests"),
+    ready("x-ratelimit-reset-tokens", "llm_provider-x-ratelimit-reset-tokens"),
+    ready("openai-processing-ms", "llm_provider-openai-processing-ms"),
+    ready("x-request-id", "llm_provider-x-request-id"),
 ];
 
-/// `llm_provider-` before `name`.
-fn prefixed(name: &str) -> Option<HeaderName> {
-    const PREFIX: &str = "llm_provider-";
-    let ready = PREFIXED.iter().find(|ready| ready.as_str().strip_prefix(PREFIX) == Some(name));
-    ready.cloned().or_else(|| HeaderName::try_from([PREFIX, name].concat()).ok())
+const fn ready(name: &'static str, prefixed: &'static str) -> (HeaderName, HeaderName) {
+    (HeaderName::from_static(name), HeaderName::from_static(prefixed))
+}
+
+/// The name itself, and with `llm_provider-` before it.
+fn prefixed(name: &str) -> Option<(HeaderName, HeaderName)> {
+    if let Some(ready) = PREFIXED.iter().find(|(plain, _)| plain.as_str() == name) {
+        return Some(ready.clone());
+    }
+    let prefixed = HeaderName::try_from(["llm_provider-", name].concat()).ok()?;
+    Some((HeaderName::try_from(name).ok()?, prefixed))
 }
 
 /// An answer on its way out.
@@ -103,10 +110,10 @@ impl Body for OutBody {
     }
 }
 
-/// The answer of the target that answered. A whole answer's tab is closed here; a stream's closes
-/// with its body.
+/// The answer of the target that answered. A whole answer's tab is settled here, and its row is to
+/// be made durable before the answer goes out; a stream's closes with its body.
 pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
-    let now = tab.draft().started.later();
+    let now = tab.draft().started.after(live.answered_after);
     tab::enter(&mut tab, &live, now);
     let Live { exchange, answer, target, upstream_headers, status, retries, fallbacks, .. } = live;
     let dropped = Some(exchange.dropped()).filter(|dropped| !dropped.is_empty());
@@ -114,14 +121,14 @@ pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
     tab.attach(exchange, Arc::clone(&target));
     let streamed = matches!(answer, Answer::Stream { .. });
     if !streamed {
-        tab.close_at(Outcome::Ok, now);
+        tab.settle_at(Outcome::Ok, now);
     }
-    let mut headers = HeaderMap::with_capacity(16 + 2 * upstream_headers.len());
+    let mut headers = Lines::new();
     let content_type = if streamed { tab.stream_type } else { "application/json" };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.push(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if streamed {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        headers.push(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.push(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     pass_on(&upstream_headers, &mut headers);
     account(&mut tab, &mut headers, streamed, now);
@@ -138,12 +145,12 @@ pub fn answer(mut tab: Tab, live: Live, shown_model: &str) -> Outgoing {
     };
     let mut out = Response::new(body);
     *out.status_mut() = status;
-    *out.headers_mut() = headers;
+    *out.headers_mut() = headers.into_map();
     out
 }
 
 /// The headers that say who the request was and what it cost.
-fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool, now: Now) {
+fn account(tab: &mut Tab, headers: &mut Lines, streamed: bool, now: Now) {
     let spend = tab.hold.key_spend();
     identify(headers, tab.id);
     let elapsed_us = tab.draft().elapsed_us(now);
@@ -156,73 +163,76 @@ fn account(tab: &mut Tab, headers: &mut HeaderMap, streamed: bool, now: Now) {
     }
 }
 
-pub(crate) fn identify(headers: &mut HeaderMap, id: Uuid) {
+fn identify(headers: &mut Lines, id: Uuid) {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let text: &str = id.as_hyphenated().encode_lower(&mut text);
     // Twice: a copy of a value that is not shared yet costs more than another one.
     set(headers, X_REQUEST_ID, text);
     set(headers, X_LITELLM_CALL_ID, text);
-    headers.insert(
+    headers.push(
         X_LITELLM_VERSION,
         HeaderValue::from_static(concat!("tollgate-", env!("CARGO_PKG_VERSION"))),
     );
 }
 
-fn pass_on(upstream: &HeaderMap, headers: &mut HeaderMap) {
-    for (name, value) in upstream {
-        let text = name.as_str();
-        if !PASSED_ON.iter().any(|start| text.starts_with(start)) {
-            continue;
+fn pass_on(upstream: &Headers, headers: &mut Lines) {
+    upstream.for_each(|name, value| {
+        if !PASSED_ON.iter().any(|start| name.starts_with(start)) {
+            return;
         }
-        if let Some(prefixed) = prefixed(text) {
-            headers.append(prefixed, value.clone());
+        if let (Some((plain, prefixed)), Ok(value)) =
+            (prefixed(name), HeaderValue::from_bytes(value))
+        {
+            if name.starts_with("x-ratelimit-") {
+                headers.push(plain, value.clone());
+            }
+            headers.push(prefixed, value);
         }
-        if text.starts_with("x-ratelimit-") {
-            headers.append(name.clone(), value.clone());
-        }
-    }
+    });
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+fn set(headers: &mut Lines, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
-        headers.insert(name, value);
+        headers.push(name, value);
     }
 }
 
-fn amount(headers: &mut HeaderMap, name: HeaderName, amount: Nano) {
+fn amount(headers: &mut Lines, name: HeaderName, amount: Nano) {
     if let Ok(value) = HeaderValue::try_from(amount.usd_text()) {
-        headers.insert(name, value);
+        headers.push(name, value);
     }
 }
 
-fn number(headers: &mut HeaderMap, name: HeaderName, n: u64) {
+fn number(headers: &mut Lines, name: HeaderName, n: u64) {
     let value = match n {
         0 => HeaderValue::from_static("0"),
         1 => HeaderValue::from_static("1"),
         _ => HeaderValue::from(n),
     };
-    headers.insert(name, value);
+    headers.push(name, value);
 }
 
 /// An answer that no target had to give.
 pub(crate) fn whole(body: Bytes, id: Uuid) -> Outgoing {
+    let mut headers = Lines::new();
+    headers.push(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(&mut headers, id);
     let mut out = Response::new(OutBody::Whole(body));
-    let headers = out.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    identify(headers, id);
+    *out.headers_mut() = headers.into_map();
     out
 }
 
 /// A refusal in the client's dialect.
 pub fn refuse(surface: Dialect, why: &Refusal, id: Uuid) -> Outgoing {
     let (status, body): (StatusCode, Bytes) = exchange::refusal(surface, why);
+    let mut headers = Lines::new();
+    headers.push(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    identify(&mut headers, id);
+    if let Some(seconds) = why.retry_after_s {
+        headers.push(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     let mut out = Response::new(OutBody::Whole(body));
     *out.status_mut() = status;
-    let headers = out.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    identify(headers, id);
-    if let Some(seconds) = why.retry_after_s {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    *out.headers_mut() = headers.into_map();
     out
 }

@@ -28,15 +28,15 @@ pub fn plan_for(
     let snapshot = &view.snapshot;
     let model = &ask.payload.peek.model;
     if let Some(key) = caller.key()
-        && !key.access.allows(model)
+        && !key.terms.access.allows(model)
     {
-        return Err(not_allowed(model, key.access.names()));
+        return Err(not_allowed(model, key.terms.access.names()));
     }
     // The client's own fallbacks are asked for like the model itself. Those of the configuration
     // are the operator's will.
-    let barred = |name: &&String| caller.key().is_some_and(|key| !key.access.allows(name));
+    let barred = |name: &&String| caller.key().is_some_and(|key| !key.terms.access.allows(name));
     if let Some(name) = ask.payload.peek.fallbacks.iter().find(barred) {
-        let models = caller.key().map(|key| key.access.names()).unwrap_or_default();
+        let models = caller.key().map(|key| key.terms.access.names()).unwrap_or_default();
         return Err(not_allowed(name, models).param("fallbacks"));
     }
     let Some(group) = view.group(model) else {
@@ -65,7 +65,7 @@ fn unknown_model(snapshot: &Snapshot, caller: &Caller, model: &str) -> Refusal {
         .table
         .near(model)
         .into_iter()
-        .filter(|name| caller.key().is_none_or(|key| key.access.allows(name)))
+        .filter(|name| caller.key().is_none_or(|key| key.terms.access.allows(name)))
         .map(|name| format!("`{name}`"))
         .collect();
     let hint = if near.is_empty() {

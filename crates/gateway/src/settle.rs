@@ -80,8 +80,9 @@ fn cost(usage: &Usage, target: &Target, at_s: Option<i64>) -> Option<Nano> {
     }
 }
 
-/// Ends a request: posts its cost to the key, counts it, and writes its row down before it
-/// returns, so that whoever sees the last byte of the answer can rely on the row.
+/// Ends a request: posts its cost to the key, counts it, and notes its row. The row is to be
+/// written ([`Core::flush`]) before the client has the last byte of the answer, so that whoever
+/// sees that can rely on the row.
 pub fn settle(core: &Core, draft: &mut Draft, hold: &mut Hold, outcome: Outcome, now: Now) {
     let elapsed_us = draft.elapsed_us(now);
     let row = &mut draft.row;
@@ -94,9 +95,6 @@ pub fn settle(core: &Core, draft: &mut Draft, hold: &mut Hold, outcome: Outcome,
     if outcome == Outcome::Refused && !core.can_write(now) {
         return;
     }
-    let id = row.id;
     // Moved, not cloned: its texts are shared with other cores.
-    if let Err(error) = core.write(std::mem::take(row)) {
-        warn!(%error, request.id = %id, "the usage row of request `{id}` could not be journaled");
-    }
+    core.note(std::mem::take(row));
 }

@@ -4,8 +4,8 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
-use tollgate_router::{Member, refusal, stored};
+use http::{HeaderMap, Method, Uri};
+use tollgate_router::{Member, Timeouts, refusal, stored};
 use tollgate_wire::{
     Dialect, Refusal, RefusalKind, Target,
     exchange::{
@@ -20,7 +20,7 @@ use crate::{
     ask, auth,
     core::{Core, Snapshot},
     now::Now,
-    reply::{self, OutBody, Outgoing},
+    reply::{self, Outgoing},
 };
 
 /// A request for an answer that is kept.
@@ -28,7 +28,7 @@ pub struct Wanted {
     method: Method,
     /// The answer's id, as the client knows it.
     answer: String,
-    /// What follows it in the path: nothing, or `/input_items`.
+    /// What follows it in the path: nothing, `/input_items` or `/cancel`.
     tail: &'static str,
     query: Option<String>,
     headers: HeaderMap,
@@ -37,7 +37,11 @@ pub struct Wanted {
 /// What a request wants, if it is one of these.
 pub fn wanted(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Wanted> {
     let (answer, tail) = matrix::stored(uri.path())?;
-    let known = method == Method::GET || (method == Method::DELETE && tail.is_empty());
+    let known = match tail {
+        "" => method == Method::GET || method == Method::DELETE,
+        "/cancel" => method == Method::POST,
+        _ => method == Method::GET,
+    };
     known.then(|| Wanted {
         method: method.clone(),
         answer: answer.to_owned(),
@@ -64,7 +68,7 @@ async fn find(core: &Arc<Core>, wanted: Wanted, id: Uuid, now: Now) -> Result<Ou
     let caller = auth::identify(gw, &snapshot, &wanted.headers, now).await?;
     let tenant = ask::tenant(gw, &snapshot, &caller);
     let (place, kept) = tenant.open(&wanted.answer).ok_or_else(|| not_found(&wanted.answer))?;
-    let (member, to) = target(&snapshot, &tenant, place)
+    let (timeouts, to) = target(&snapshot, &tenant, place)
         .filter(|_| wire::is_plain(&kept))
         .ok_or_else(|| not_found(&wanted.answer))?;
     let query = wanted.query.as_deref().unwrap_or_default();
@@ -72,35 +76,39 @@ async fn find(core: &Arc<Core>, wanted: Wanted, id: Uuid, now: Now) -> Result<Ou
         let why = "an answer that is kept is not streamed: ask for it without `stream`";
         return Err(Refusal::new(RefusalKind::Unsupported, why).param("stream"));
     }
-    let question = if query.is_empty() { "" } else { "?" };
-    let tail = [wanted.tail, question, query].concat();
-    let call = wire::call(to, &kept, &tail)
+    let query = wire::query(&tenant, place, query).ok_or_else(|| not_found(query))?;
+    let call = wire::call(&to, &kept, wanted.tail, &query)
         .map_err(|why| Refusal::new(RefusalKind::Unsupported, why.to_string()))?;
-    let fetched = stored::fetch(&core.client, wanted.method, to, call, member.timeouts).await;
+    let (client, now_s) = (&core.client, now.unix_ms() / 1_000);
+    let fetched = stored::fetch(client, wanted.method, &to, call, timeouts, now_s).await;
     let body = fetched.map_err(|fault| {
         let mut why = refusal(&fault);
         // The provider's own id is not shown.
         why.message = why.message.replace(&kept, &wanted.answer);
         why
     })?;
-    let mut out = Response::new(OutBody::Whole(wire::answer(&tenant, place, body)));
-    let json = HeaderValue::from_static("application/json");
-    out.headers_mut().insert(header::CONTENT_TYPE, json);
-    reply::identify(out.headers_mut(), id);
-    Ok(out)
+    Ok(reply::whole(wire::answer(&tenant, place, body), id))
 }
 
-/// A target that the answer can be found at.
-fn target<'a>(
-    snapshot: &'a Snapshot,
-    tenant: &Tenant,
-    place: Place,
-) -> Option<(&'a Member, &'a Target)> {
-    let members = snapshot.table.groups().flat_map(|group| &group.members);
-    members
-        .filter(|member| member.speaks(Dialect::Responses))
-        .map(|member| (member, &**member.target_for(Dialect::Responses)))
-        .find(|(_, target)| tenant.place(target) == place)
+/// A model of any provider: which one it is does not matter where answers are kept.
+const ANY_MODEL: &str = "any";
+
+/// A target that the answer can be found at, and how long it may take.
+fn target(snapshot: &Snapshot, tenant: &Tenant, place: Place) -> Option<(Timeouts, Arc<Target>)> {
+    let there = |member: &Member| {
+        let target = member.target_for(Dialect::Responses);
+        let found = target.dialect == Dialect::Responses && tenant.place(target) == place;
+        found.then(|| (member.timeouts, target.clone()))
+    };
+    let mut members = snapshot.table.groups().flat_map(|group| &group.members);
+    members.find_map(there).or_else(|| {
+        // Behind a wildcard, only the name of a model says which provider it is.
+        let providers = snapshot.catalogue.providers();
+        let names: Vec<String> =
+            providers.map(|provider| format!("{}/{ANY_MODEL}", provider.name)).collect();
+        let names = std::iter::once(ANY_MODEL).chain(names.iter().map(String::as_str));
+        snapshot.table.made_of(names).iter().find_map(there)
+    })
 }
 
 fn not_found(id: &str) -> Refusal {

@@ -61,7 +61,7 @@ impl Tab {
             key: key.map(|key| key.hash),
             key_alias: key.and_then(|key| key.alias.clone()),
             user_id: key.and_then(|key| key.user_id.clone()),
-            team_id: key.and_then(|key| key.team_id.clone()),
+            team_id: key.and_then(|key| key.terms.team_id.clone()),
             operation: incoming.operation.name().into(),
             surface: incoming.surface.name().into(),
             started_us: now.unix_us,
@@ -134,7 +134,16 @@ impl Tab {
     }
 
     /// The same, for one who knows the time.
-    pub(crate) fn close_at(&mut self, outcome: Outcome, now: Now) {
+    fn close_at(&mut self, outcome: Outcome, now: Now) {
+        if !self.closed {
+            self.settle_at(outcome, now);
+            self.core.flush();
+        }
+    }
+
+    /// The same, for one who sees to it that the row is written before the answer is seen: see
+    /// [`Core::durable`].
+    pub(crate) fn settle_at(&mut self, outcome: Outcome, now: Now) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use tollgate_wire::{Exchange, Fault, FaultKind};
 
-use crate::{Answer, UpstreamBody};
+use crate::{Answer, UpstreamBody, client::Headers};
 
 /// Largest answer that is not streamed.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
@@ -22,7 +22,7 @@ const MAX_BEFORE_EVENT: usize = 4 * 1024 * 1024;
 pub(crate) async fn read(
     exchange: &mut dyn Exchange,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: UpstreamBody,
     stream: bool,
 ) -> Result<Answer, Fault> {
@@ -53,7 +53,7 @@ pub(crate) async fn read(
     if packed {
         body.clear();
     }
-    let fault = exchange.fault(status, headers, body);
+    let fault = exchange.fault(status, &headers.to_map(), body);
     let retry_after_ms = fault.retry_after_ms.or_else(|| retry_after_date_ms(headers));
     Err(Fault { retry_after_ms, ..fault })
 }
@@ -61,7 +61,7 @@ pub(crate) async fn read(
 /// Reads an answer that came whole.
 fn whole(
     exchange: &mut dyn Exchange,
-    headers: &HeaderMap,
+    headers: &Headers,
     body: Bytes,
     stream: bool,
 ) -> Result<Answer, Fault> {
@@ -74,7 +74,7 @@ fn whole(
         }
     };
     match error_in_disguise(&body) {
-        Some(status) => Err(exchange.fault(status, headers, body)),
+        Some(status) => Err(exchange.fault(status, &headers.to_map(), body)),
         None => Err(Fault::new(FaultKind::BadResponse, wrong)),
     }
 }
@@ -100,16 +100,16 @@ async fn begin(exchange: &mut dyn Exchange, mut body: UpstreamBody) -> Result<An
 }
 
 /// Whether the body is compressed: we ask for none of that, and unpack nothing.
-fn is_packed(headers: &HeaderMap) -> bool {
+fn is_packed(headers: &Headers) -> bool {
     headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        .get(&header::CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether an answer's type allows that it is a stream. Some servers give none, or plain text.
-fn is_stream(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
-    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+fn is_stream(headers: &Headers) -> bool {
+    let Some(value) = headers.get(&header::CONTENT_TYPE) else { return true };
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();
     essence.eq_ignore_ascii_case(b"text/event-stream")
         || essence.eq_ignore_ascii_case(b"application/x-ndjson")
@@ -142,9 +142,9 @@ fn error_in_disguise(body: &[u8]) -> Option<StatusCode> {
 }
 
 /// `Retry-After` as a date, counted from the answer's own `Date`: no clock of ours is in it.
-fn retry_after_date_ms(headers: &HeaderMap) -> Option<u64> {
-    let date = |name| httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok();
-    let until = date(header::RETRY_AFTER)?;
-    let since = date(header::DATE)?;
+fn retry_after_date_ms(headers: &Headers) -> Option<u64> {
+    let date = |name| httpdate::parse_http_date(headers.text(name)?).ok();
+    let until = date(&header::RETRY_AFTER)?;
+    let since = date(&header::DATE)?;
     u64::try_from(until.duration_since(since).unwrap_or_default().as_millis()).ok()
 }

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{Method, StatusCode};
 use tokio::time::Instant;
 use tollgate_wire::{
     CannotAsk, Fault, FaultKind, Operation, Refusal, RefusalKind, Secret, Target, Unsupported,
@@ -16,7 +16,7 @@ use tollgate_wire::{
 use crate::{
     Client, Plan, Table, UpstreamBody, answer,
     body::Watch,
-    client::UpstreamResponse,
+    client::{Headers, UpstreamResponse},
     place::{Clock, Place},
     refuse,
     sign::{self, Desk},
@@ -41,6 +41,8 @@ pub struct Ask<'a> {
     pub shown_model: &'a str,
     /// The time of the call in milliseconds since 1970, on the clock that `plan` was given.
     pub now_ms: u64,
+    /// The same moment on the clock that never jumps: what time limits and durations count from.
+    pub started: Instant,
 }
 
 /// A target has begun to answer, with an event or a whole answer that the client may see.
@@ -56,16 +58,16 @@ pub struct Live {
     /// The upstream's status: 2xx.
     pub status: StatusCode,
     /// The upstream's headers.
-    pub upstream_headers: HeaderMap,
+    pub upstream_headers: Headers,
     /// Calls made, this one included.
     pub attempts: u32,
     /// Calls made after a failed one in the same group and level.
     pub retries: u32,
     /// Times that another group or level was gone to.
     pub fallbacks: u32,
-    /// From the call of [`first_answer`] to the start of the attempt that answers.
+    /// From [`Ask::started`] to the start of the attempt that answers.
     pub started_after: Duration,
-    /// From the call of [`first_answer`] to the first event, or the end of a whole answer.
+    /// From [`Ask::started`] to the first event, or the end of a whole answer.
     pub answered_after: Duration,
 }
 
@@ -100,7 +102,7 @@ pub struct Failed {
 
 /// Asks the plan's targets until one answers.
 pub async fn first_answer(ask: Ask<'_>) -> Result<Live, Box<Failed>> {
-    let clock = Clock { started: Instant::now(), started_ms: ask.now_ms };
+    let clock = Clock { started: ask.started, started_ms: ask.now_ms };
     let policy = &ask.table.policy;
     let deadline = clock.started + Duration::from_millis(policy.timeout_ms);
     let mut walk = Walk::new(ask.table, ask.plan);
@@ -205,7 +207,7 @@ struct Called {
     target: Arc<Target>,
     answer: Answer,
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Headers,
 }
 
 impl Called {
@@ -262,8 +264,7 @@ async fn call(
     let target = member.target_for(surface);
     let fallen_back = !Arc::ptr_eq(&step.group, &ask.plan.group);
     let shown = if fallen_back { &*step.group.name } else { ask.shown_model };
-    let mut exchange =
-        exchange::exchange_for(ask.operation, surface, target, shown, &ask.payload.peek);
+    let mut exchange = exchange::exchange_for(ask.operation, surface, target, shown, ask.payload);
     let mut request = exchange.call(ask.payload, target)?;
 
     let mut limits = member.timeouts;
@@ -276,7 +277,7 @@ async fn call(
         if let Some(login) = &target.login {
             let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
             // Boxed: few targets need it, and it would make the future of every request large.
-            token = Box::pin(sign::sign(desk, login, target, &mut request)).await?;
+            token = Box::pin(sign::sign(desk, login, target, &Method::POST, &mut request)).await?;
         }
         ask.client.send(&target.base, request, connect, now).await
     };
@@ -306,7 +307,7 @@ async fn call(
 }
 
 /// The fault without our credential, should the upstream have repeated it.
-fn scrubbed(mut fault: Fault, credential: Option<&Secret>) -> Fault {
+pub(crate) fn scrubbed(mut fault: Fault, credential: Option<&Secret>) -> Fault {
     let Some(key) = credential.map(Secret::expose).filter(|key| !key.is_empty()) else {
         return fault;
     };

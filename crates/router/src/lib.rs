@@ -29,7 +29,7 @@ mod fake;
 
 pub use attempt::{Answer, Ask, Failed, Live, first_answer};
 pub use body::UpstreamBody;
-pub use client::{Client, Tls};
+pub use client::{Client, Headers, Tls};
 pub use fetch::fetch;
 pub use health::{Health, HealthMap};
 pub use plan::{Plan, Prefs, plan};

@@ -302,6 +302,24 @@ impl Table {
         self.groups.values().chain(self.patterns.iter().map(|(_, group)| group))
     }
 
+    /// The members of the groups that patterns have made, and those that their members would become
+    /// for these models.
+    pub fn made_of<'m>(&self, models: impl Iterator<Item = &'m str> + Clone) -> Vec<Member> {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        let mut members: Vec<Member> =
+            made.values().flat_map(|group| group.members.iter().cloned()).collect();
+        drop(made);
+        let templates = self.patterns.iter().flat_map(|(_, group)| &group.members);
+        for (member, model) in templates.flat_map(|it| models.clone().map(move |m| (it, m))) {
+            let concrete = |target: &Arc<Target>| (self.concrete)(target, model).map(Arc::new);
+            if let Some(target) = concrete(&member.target) {
+                let also = member.also.iter().filter_map(concrete).collect();
+                members.push(Member { target, also, ..member.clone() });
+            }
+        }
+        members
+    }
+
     /// Up to three public names that look like `model`, best first.
     pub fn near(&self, model: &str) -> Vec<String> {
         let mut start: String = model.chars().take(MAX_MODEL_NAME).collect();

@@ -98,6 +98,7 @@ impl Call {
             payload: &payload,
             shown_model: shown.as_deref().unwrap_or(&self.model),
             now_ms,
+            started: tokio::time::Instant::now(),
         };
         match tollgate_router::first_answer(ask).await {
             Ok(live) => {
@@ -204,7 +205,7 @@ impl Route {
             api_base: target.base.to_string(),
             attempts: live.attempts,
             fallbacks: live.fallbacks,
-            headers: live.upstream_headers.clone(),
+            headers: live.upstream_headers.to_map(),
             first_byte: live.answered_after,
             card: target.card.clone(),
             ..Route::default()

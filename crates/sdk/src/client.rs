@@ -55,6 +55,7 @@ pub struct Builder {
     pub(crate) gateway: Option<(String, Secret)>,
     pub(crate) api_keys: BTreeMap<String, Secret>,
     pub(crate) api_bases: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<(String, String), Secret>,
     pub(crate) timeout: Duration,
     pub(crate) num_retries: u32,
     pub(crate) drop_params: bool,
@@ -80,6 +81,7 @@ impl Tollgate {
             gateway: None,
             api_keys: BTreeMap::new(),
             api_bases: BTreeMap::new(),
+            settings: BTreeMap::new(),
             timeout: Duration::from_secs(600),
             num_retries: 2,
             drop_params: false,
@@ -144,6 +146,18 @@ impl Builder {
         self
     }
 
+    /// A setting of a provider, such as `aws_region_name` of `bedrock`, instead of the
+    /// environment's.
+    pub fn setting(
+        mut self,
+        provider: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.settings.insert((provider.into(), name.into()), Secret::new(value));
+        self
+    }
+
     /// See [`Tollgate::gateway`].
     pub fn gateway(mut self, url: impl Into<String>, key: impl Into<String>) -> Self {
         self.gateway = Some((url.into(), Secret::new(key)));
@@ -193,6 +207,7 @@ impl fmt::Debug for Builder {
             .field("gateway", &self.gateway)
             .field("api_keys", &self.api_keys)
             .field("api_bases", &self.api_bases)
+            .field("settings", &self.settings)
             .field("timeout", &self.timeout)
             .field("num_retries", &self.num_retries)
             .field("drop_params", &self.drop_params)

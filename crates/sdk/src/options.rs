@@ -1,7 +1,7 @@
 //! What every call can be told beside its parameters: which credential, which address, how long,
 //! how often, and who stands in.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
@@ -14,6 +14,7 @@ pub(crate) struct Options {
     pub(crate) api_key: Option<Secret>,
     pub(crate) api_base: Option<String>,
     pub(crate) provider: Option<String>,
+    pub(crate) settings: BTreeMap<String, Secret>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) num_retries: Option<u32>,
     pub(crate) fallbacks: Vec<String>,
@@ -81,6 +82,15 @@ macro_rules! call_options {
         /// environment's (`STIMA_API_BASE`, …), else the catalogue's.
         pub fn api_base(mut self, url: impl Into<String>) -> Self {
             self.options.api_base = Some(url.into());
+            self
+        }
+
+        /// A setting of a place that needs more than a key and an address: `api_version`,
+        /// `aws_region_name`, `vertex_project`, …, by the names of a configuration's
+        /// `litellm_params`. Default: the client's, else the environment's. One that the provider
+        /// does not look at is a mistake.
+        pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.options.settings.insert(name.into(), tollgate_wire::Secret::new(value));
             self
         }
 

@@ -1,6 +1,10 @@
 //! From a model string and the settings to a target that can be called.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tollgate_wire::{
     Auth, Card, Dialect, Operation, Provider, Secret, Target,
@@ -22,6 +26,7 @@ pub(crate) fn of(
     model: &str,
 ) -> Result<Target, Error> {
     if let Some((url, key)) = &settings.gateway {
+        all_asked("a gateway", &BTreeSet::new(), options, model)?;
         return Ok(gateway(url, key, options, model));
     }
     let base = options.api_base.as_deref();
@@ -29,6 +34,7 @@ pub(crate) fn of(
     if !provider.is_plain() {
         return placed(catalogue, settings, options, operation, &provider, name);
     }
+    all_asked(&provider.name, &BTreeSet::new(), options, model)?;
     let dialect = dialect(&provider, operation, model)?;
     let base = base_url(settings, options, &provider, model)?;
     let below = provider.speaks.get(&dialect).map(String::as_str).unwrap_or_default();
@@ -64,10 +70,16 @@ fn placed(
         base_url(settings, options, provider, name)?;
     }
     let key = options.api_key.as_ref().or_else(|| settings.api_keys.get(&*provider.name));
+    let asked = RefCell::new(BTreeSet::new());
     let param = |name: &str| match name {
         "api_key" => key.map(|key| key.expose().to_owned()),
         "api_base" => given.clone(),
-        _ => None,
+        _ => {
+            asked.borrow_mut().insert(name.to_owned());
+            let client = || settings.settings.get(&(provider.name.to_string(), name.to_owned()));
+            let found = options.settings.get(name).or_else(client);
+            found.map(|value| value.expose().to_owned())
+        }
     };
     let lookup = Lookup {
         param: &param,
@@ -80,6 +92,7 @@ fn placed(
         Error::bad_request(name, texts.join("; "))
     };
     let site = place::prepare(provider, given.as_deref(), lookup).map_err(wrong)?;
+    all_asked(&provider.name, &asked.borrow(), options, name)?;
     let settled = site.settle(name, None).map_err(wrong)?;
     let dialect = dialect(&settled.provider, operation, name)?;
     let below = settled.provider.speaks.get(&dialect).map(String::as_str).unwrap_or_default();
@@ -97,6 +110,25 @@ fn placed(
         drop_params: options.drop_params.unwrap_or(settings.drop_params),
         provider: Arc::new(settled.provider),
     })
+}
+
+/// Nothing that a call sets may do nothing. Models that only stand in need not know it.
+fn all_asked(
+    who: &str,
+    asked: &BTreeSet<String>,
+    options: &Options,
+    model: &str,
+) -> Result<(), Error> {
+    let stands_in = |other: &String| other.ends_with(model);
+    if options.fallbacks.iter().chain(&options.context_window_fallbacks).any(stands_in) {
+        return Ok(());
+    }
+    match options.settings.keys().find(|name| !asked.contains(*name)) {
+        Some(name) => {
+            Err(Error::bad_request(model, format!("`{name}` is no setting that {who} looks at")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The client's own dialect where the provider speaks it, so that bytes pass.
@@ -275,6 +307,44 @@ mod tests {
         let unknown = find(&[], Options::default(), "nobody/m").unwrap_err();
         assert!(matches!(unknown, Error::BadRequestError(_)));
         assert!(unknown.message().starts_with("LLM Provider NOT provided"), "{unknown}");
+    }
+
+    #[test]
+    fn places_take_settings_from_the_call_then_the_client_then_the_environment() {
+        let catalogue = tollgate_wire::catalogue::builtin();
+        let settings = Tollgate::builder()
+            .env(|name| (name == "AZURE_API_VERSION").then(|| "from-env".to_owned()))
+            .api_key("azure", "k")
+            .api_base("azure", "https://r.openai.azure.com")
+            .api_key("bedrock", "k");
+        let find = |settings: &Builder, settings_of_call: &[(&str, &str)], model: &str| {
+            let options = Options {
+                settings: settings_of_call
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), Secret::new(*value)))
+                    .collect(),
+                ..Options::default()
+            };
+            of(catalogue, settings, &options, Operation::Chat, model)
+        };
+        let version = |target: &Target| {
+            let path = &target.provider.paths[&Dialect::Openai][&Operation::Chat];
+            path.of(false).split_once("api-version=").unwrap().1.to_owned()
+        };
+        assert_eq!(version(&find(&settings, &[], "azure/gpt-4o").unwrap()), "from-env");
+        let client = settings.clone().setting("azure", "api_version", "from-client");
+        assert_eq!(version(&find(&client, &[], "azure/gpt-4o").unwrap()), "from-client");
+        let call = find(&client, &[("api_version", "from-call")], "azure/gpt-4o").unwrap();
+        assert_eq!(version(&call), "from-call");
+        let region = [("aws_region_name", "eu-central-1")];
+        let target = find(&settings, &region, "bedrock/amazon.nova-pro-v1:0").unwrap();
+        assert_eq!(&*target.base, "https://bedrock-runtime.eu-central-1.amazonaws.com");
+        // What does nothing is a mistake.
+        for (model, name) in [("azure/gpt-4o", "aws_region_name"), ("groq/m", "api_version")] {
+            let wrong = find(&client, &[(name, "x")], model).unwrap_err();
+            assert!(wrong.message().contains(name), "{wrong}");
+        }
+        assert!(!format!("{:?}", client.build()).contains("from-client"));
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Service {
                 let out = handle::answer(core, incoming, now).await;
                 Ok(out.map(Out::Hot))
             }
-            (None, Some(core)) if matches!(request.method(), &Method::GET | &Method::DELETE) => {
+            (None, Some(core)) => {
                 match stored::wanted(request.method(), request.uri(), request.headers()) {
                     Some(wanted) => {
                         Ok(stored::answer(core, wanted, Now::read()).await.map(Out::Hot))
@@ -95,7 +95,7 @@ impl Service {
                     None => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
                 }
             }
-            _ => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
+            (_, None) => Ok(self.serve_cold(request, peer.address).await.map(Out::Cold)),
         }
     }
 

@@ -206,7 +206,8 @@ pub(crate) fn read(text: &str, file: &str, health: &HealthMap, lenient: bool) ->
     read_with(text, file, health, lenient, catalogue::builtin())
 }
 
-fn read_with(
+/// The same with another catalogue.
+pub(crate) fn read_with(
     text: &str,
     file: &str,
     health: &HealthMap,

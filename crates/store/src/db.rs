@@ -6,6 +6,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use sqlx::{
     Arguments, AssertSqlSafe, Executor, PgPool, Postgres, Row as _, Sqlite, SqlitePool,
     Transaction,
+    pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
@@ -30,6 +31,12 @@ pub(crate) enum Db {
         reader: SqlitePool,
     },
     Postgres(PgPool),
+}
+
+/// A connection that reads.
+pub(crate) enum Reading {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
 }
 
 /// A transaction that writes.
@@ -103,22 +110,20 @@ impl Db {
         values: Vec<Value>,
         read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let sql = AssertSqlSafe(sql);
-        in_time(limit, async {
-            match self {
-                Self::Sqlite { reader, .. } => {
-                    let query = sqlx::query_with(sql, lite(values)?);
-                    let rows = reader.fetch_all(query).await?;
-                    rows.iter().map(|row| read(&Row::Sqlite(row))).collect()
-                }
-                Self::Postgres(pool) => {
-                    let query = sqlx::query_with(sql, pg(values)?);
-                    let rows = pool.fetch_all(query).await?;
-                    rows.iter().map(|row| read(&Row::Postgres(row))).collect()
-                }
-            }
+        in_time(limit, async { self.acquire().await?.rows(sql, values, read).await }).await
+    }
+
+    /// One connection that reads, for calls that follow each other: a pool spreads them over all
+    /// that it may open, and each has buffers of its own.
+    pub(crate) async fn reading(&self) -> Result<Reading, StoreError> {
+        in_time(CALL_TIMEOUT, self.acquire()).await
+    }
+
+    async fn acquire(&self) -> Result<Reading, StoreError> {
+        Ok(match self {
+            Self::Sqlite { reader, .. } => Reading::Sqlite(reader.acquire().await?),
+            Self::Postgres(pool) => Reading::Postgres(pool.acquire().await?),
         })
-        .await
     }
 
     /// Begins a transaction that writes.
@@ -143,6 +148,37 @@ impl Db {
                 writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Reading {
+    /// Reads rows by a statement that may look at a whole table.
+    pub(crate) async fn report<T>(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        in_time(REPORT_TIMEOUT, self.rows(sql.into(), values, read)).await
+    }
+
+    async fn rows<T>(
+        &mut self,
+        sql: Sql,
+        values: Vec<Value>,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let sql = AssertSqlSafe(sql);
+        match self {
+            Self::Sqlite(one) => {
+                let rows = one.fetch_all(sqlx::query_with(sql, lite(values)?)).await?;
+                rows.iter().map(|row| read(&Row::Sqlite(row))).collect()
+            }
+            Self::Postgres(one) => {
+                let rows = one.fetch_all(sqlx::query_with(sql, pg(values)?)).await?;
+                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+            }
         }
     }
 }

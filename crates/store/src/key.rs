@@ -8,7 +8,7 @@ use tollgate_ledger::Nano;
 
 use crate::{
     KeyHash, Page, Store, StoreError,
-    db::{Row, Value},
+    db::{Reading, Row, Value},
     filter::Where,
     spend,
 };
@@ -117,8 +117,26 @@ struct Detail<'a> {
     extra: Cow<'a, Map<String, serde_json::Value>>,
 }
 
-/// Keys read at once by [`Store::keys_after`]: few, as what is read and let go stays with the process.
+/// Keys read at once by [`KeyChunks`]: few, as what is read and let go stays with the process.
 const CHUNK_ROWS: usize = 100;
+
+/// See [`Store::key_chunks`].
+pub struct KeyChunks {
+    reading: Reading,
+    after: Option<KeyHash>,
+}
+
+impl KeyChunks {
+    /// The next few keys; none after the last.
+    pub async fn next(&mut self) -> Result<Vec<KeyRow>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM keys WHERE hash > $1 ORDER BY hash LIMIT {CHUNK_ROWS}");
+        let after = self.after.as_ref().map_or_else(|| Value::Bytes(Some(Vec::new())), Value::from);
+        let keys = self.reading.report(sql, vec![after], read).await?;
+        self.after = keys.last().map(|key| key.hash).or(self.after);
+        Ok(keys)
+    }
+}
 
 impl Store {
     /// Adds a key, its spend included; [`StoreError::Conflict`] if its hash or alias is taken.
@@ -200,12 +218,13 @@ impl Store {
     /// Visits every key, in chunks, in no useful order; returns how many there were. A key that
     /// is added meanwhile may be missed.
     pub async fn each_key(&self, mut visit: impl FnMut(KeyRow)) -> Result<u64, StoreError> {
-        let mut after = None;
+        let mut keys = self.key_chunks().await?;
         let mut visited = 0;
         loop {
-            let chunk = self.keys_after(after.as_ref()).await?;
-            let Some(last) = chunk.last() else { return Ok(visited) };
-            after = Some(last.hash);
+            let chunk = keys.next().await?;
+            if chunk.is_empty() {
+                return Ok(visited);
+            }
             for key in chunk {
                 visited += 1;
                 visit(key);
@@ -213,12 +232,9 @@ impl Store {
         }
     }
 
-    /// The next few keys after this one, or the first; none after the last. In no useful order.
-    pub async fn keys_after(&self, after: Option<&KeyHash>) -> Result<Vec<KeyRow>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM keys WHERE hash > $1 ORDER BY hash LIMIT {CHUNK_ROWS}");
-        let after = after.map_or_else(|| Value::Bytes(Some(Vec::new())), Value::from);
-        self.db.report(sql, vec![after], read).await
+    /// All keys, a few at a time, in no useful order. Keeps one connection as long as it lives.
+    pub async fn key_chunks(&self) -> Result<KeyChunks, StoreError> {
+        Ok(KeyChunks { reading: self.db.reading().await?, after: None })
     }
 
     /// Puts `new` in the place of the key `old`; its spend stays as the database knows it, and

@@ -25,6 +25,6 @@ mod usage;
 pub use error::StoreError;
 pub use hash::{KeyHash, NotAHash};
 pub use journal::{Pen, Recorder, Replay, Told};
-pub use key::{KeyFilter, KeyRow};
+pub use key::{KeyChunks, KeyFilter, KeyRow};
 pub use store::{Page, Store};
 pub use usage::{Outcome, RareUsage, SummaryBy, UsageFilter, UsageOrder, UsageRow, UsageSum};

@@ -62,13 +62,15 @@ async fn connect_sqlite(url: &str) -> Result<Db, StoreError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .pragma("journal_size_limit", "67108864")
-        // KiB: the operating system caches the file as well.
-        .pragma("cache_size", "-512");
-    let writer = first_sqlite_connection(&options).await?;
+        // Pages: most of what is written is added at the end, and need not be moved soon.
+        .pragma("wal_autocheckpoint", "4000");
+    // KiB: one batch of usage rows, which else is written twice.
+    let writer = first_sqlite_connection(&options.clone().pragma("cache_size", "-2048")).await?;
     let reader: SqlitePool = sqlite_pool()
         .max_connections(MAX_SQLITE_READERS)
         .idle_timeout(IDLE_TIMEOUT)
-        .connect_lazy_with(options.pragma("query_only", "1"));
+        // The operating system caches the file as well, and there are several of them.
+        .connect_lazy_with(options.pragma("cache_size", "-128").pragma("query_only", "1"));
     Ok(Db::Sqlite { writer, reader })
 }
 

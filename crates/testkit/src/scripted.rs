@@ -11,6 +11,8 @@
 //! `/model/{model}/converse` and `/converse-stream` are Amazon Bedrock's: every signature is made
 //! again and compared, and `/sts/`, `/container/keys` and `/latest/…` hand out keys to sign with.
 //!
+//! `/20231130/actions/chat` is OCI Generative AI's; every signature is checked with the public key.
+//!
 //! The answer to a request is, in this order: the next reply queued by
 //! [`ScriptedUpstream::script`]; what the model's name asks for after its first `+`
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
@@ -22,6 +24,7 @@ mod body;
 mod cohere;
 mod embeddings;
 mod gemini;
+pub mod oci;
 mod ollama;
 mod openai;
 mod place;

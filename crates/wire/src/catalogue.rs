@@ -1,6 +1,7 @@
 //! The catalogue: `catalog/providers.toml` and `catalog/models.jsonl`, embedded, and what is laid
 //! over them.
 
+pub mod genai;
 pub mod line;
 pub mod listing;
 pub mod litellm;

@@ -56,6 +56,13 @@ pub enum Login {
         /// The private key: PKCS#8 in PEM form.
         key: Secret,
     },
+    /// The request signatures of Oracle Cloud Infrastructure.
+    Oci {
+        /// `tenancy/user/fingerprint`, as signatures name the key.
+        key_id: String,
+        /// The private key: RSA, in PEM form.
+        key: Secret,
+    },
 }
 
 /// What a call to Amazon Web Services is signed with. A static key pair counts first, then a

@@ -37,6 +37,14 @@ pub enum Dialect {
     Cohere,
     /// Ollama's own API.
     Ollama,
+    /// Oracle's OCI Generative AI, its format for the models of all vendors but Cohere.
+    Oci,
+    /// The same, its format for Cohere's models.
+    OciCohere,
+    /// Hugging Face's text generation: a text goes on.
+    Tgi,
+    /// watsonx's text generation.
+    WatsonxText,
 }
 
 impl Operation {
@@ -52,7 +60,7 @@ impl Operation {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 8] = [
+    pub const ALL: [Dialect; 12] = [
         Dialect::Openai,
         Dialect::Anthropic,
         Dialect::Responses,
@@ -61,6 +69,10 @@ impl Dialect {
         Dialect::Bedrock,
         Dialect::Cohere,
         Dialect::Ollama,
+        Dialect::Oci,
+        Dialect::OciCohere,
+        Dialect::Tgi,
+        Dialect::WatsonxText,
     ];
 
     /// The name in configuration, logs and usage rows.
@@ -74,6 +86,10 @@ impl Dialect {
             Dialect::Bedrock => "bedrock",
             Dialect::Cohere => "cohere",
             Dialect::Ollama => "ollama",
+            Dialect::Oci => "oci",
+            Dialect::OciCohere => "oci_cohere",
+            Dialect::Tgi => "tgi",
+            Dialect::WatsonxText => "watsonx_text",
         }
     }
 }
@@ -144,10 +160,9 @@ pub fn stored(path: &str) -> Option<(&str, &'static str)> {
         .strip_prefix("/v1/responses/")
         .or_else(|| path.strip_prefix("/responses/"))
         .or_else(|| path.strip_prefix("/openai/v1/responses/"))?;
-    let (id, tail) = match rest.strip_suffix("/input_items") {
-        Some(id) => (id, "/input_items"),
-        None => (rest, ""),
-    };
+    let tails = ["/input_items", "/cancel"];
+    let tail = tails.into_iter().find(|tail| rest.ends_with(tail)).unwrap_or_default();
+    let id = rest.strip_suffix(tail).unwrap_or(rest);
     (!id.is_empty() && !id.contains('/')).then_some((id, tail))
 }
 
@@ -189,10 +204,18 @@ pub fn upstream(
         }
         (Operation::Chat, Dialect::Cohere) => "/chat".into(),
         (Operation::Chat, Dialect::Ollama) => "/api/chat".into(),
+        (Operation::Chat, Dialect::Oci | Dialect::OciCohere) => "/actions/chat".into(),
+        (Operation::Chat, Dialect::Tgi) if stream => "/generate_stream".into(),
+        (Operation::Chat, Dialect::Tgi) => "/generate".into(),
+        (Operation::Chat, Dialect::WatsonxText) if stream => "/ml/v1/text/generation_stream".into(),
+        (Operation::Chat, Dialect::WatsonxText) => "/ml/v1/text/generation".into(),
         (Operation::Chat, Dialect::Responses) => "/responses".into(),
         (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),
         (Operation::CountTokens, Dialect::Anthropic) => "/messages/count_tokens".into(),
+        (Operation::CountTokens, Dialect::Bedrock) => {
+            format!("/model/{}/count-tokens", encoded(without_profile(model))).into()
+        }
         (Operation::Embeddings, Dialect::Cohere) => "/embed".into(),
         (Operation::Embeddings, Dialect::Ollama) => "/api/embed".into(),
         (Operation::Embeddings, Dialect::Gemini) => {
@@ -209,6 +232,13 @@ pub fn upstream(
         (Operation::CountTokens, Dialect::Gemini) => gemini_path(model, ":countTokens").into(),
         _ => return None,
     })
+}
+
+/// The model of an inference profile (`us.anthropic.claude-…`), which itself cannot be counted for.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html>
+fn without_profile(model: &str) -> &str {
+    let at = model.find("anthropic.").filter(|_| !model.starts_with("arn:"));
+    at.and_then(|at| model.get(at..)).unwrap_or(model)
 }
 
 /// A name as one segment of a path: all but letters, digits and `-._~` as `%XX`, slashes and colons
@@ -273,7 +303,8 @@ mod tests {
         for (path, expect) in [
             ("/v1/responses/resp_1", Some(("resp_1", ""))),
             ("/openai/v1/responses/resp_1/input_items", Some(("resp_1", "/input_items"))),
-            ("/responses/resp_1/cancel", None),
+            ("/responses/resp_1/cancel", Some(("resp_1", "/cancel"))),
+            ("/responses/resp_1/other", None),
             ("/v1/responses/", None),
             ("/v1/responses", None),
         ] {

@@ -164,7 +164,7 @@ fn call(
     let peek = peek(Dialect::Openai, operation, &body)
         .map_err(|why| crate::Malformed { message: why.message, param: why.param })?;
     let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
-    let mut exchange = exchange_for(operation, Dialect::Openai, to, "m", &payload.peek);
+    let mut exchange = exchange_for(operation, Dialect::Openai, to, "m", &payload);
     let call = exchange.call(&payload, to)?;
     Ok((call, exchange.dropped().to_vec()))
 }

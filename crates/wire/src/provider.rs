@@ -57,6 +57,9 @@ pub struct Provider {
     /// What is different for some models or addresses; all that fit count, in order.
     #[serde(default)]
     pub families: Vec<Family>,
+    /// How it spells embeddings, where that is not as its dialect does.
+    #[serde(default)]
+    pub embeds: Option<Embeds>,
     /// What streams come in, beside the dialect's own frames.
     #[serde(default)]
     pub frames: Frames,
@@ -96,6 +99,24 @@ pub enum Auth {
     None,
 }
 
+/// A spelling of embeddings that belongs to a place and not to a dialect of chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Embeds {
+    /// Vertex AI's `:predict`: instances and predictions.
+    Predict,
+    /// Vertex AI's `:embedContent`: one text, one vector.
+    Content,
+    /// watsonx' text embeddings.
+    Watsonx,
+    /// Hugging Face's feature extraction, and Text Embeddings Inference's `/embed`.
+    Features,
+    /// Snowflake Cortex' `inference:embed`.
+    Cortex,
+    /// OpenAI's, the numbers as signed bytes in base64.
+    Int8,
+}
+
 /// What a dialect's stream is wrapped in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,6 +138,8 @@ pub enum Patch {
     Allow(String),
     /// Removes a field that the place has elsewhere, such as in its path: nothing is lost by it.
     Cut(String),
+    /// Removes a field that says what the place does without it: field, value.
+    CutValue(String, serde_json::Value),
     /// Renames a field: from, to. Where both are there, the old one is dropped.
     Rename(String, String),
     /// The same, where the field's value is a text: some spell a choice and an object apart.

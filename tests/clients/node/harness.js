@@ -35,6 +35,8 @@ export async function startUpstream() {
     url,
     requests: async () => (await call("GET", `${url}/_scripted/requests`)).body.requests,
     last: async () => (await call("GET", `${url}/_scripted/requests`)).body.requests.at(-1),
+    script: (...words) => call("POST", `${url}/_scripted/script`, words),
+    forget: () => call("POST", `${url}/_scripted/forget`, {}),
     stop: () => child.kill("SIGKILL"),
   };
 }

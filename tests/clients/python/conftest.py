@@ -11,6 +11,7 @@ for name in list(os.environ):
 
 import pytest
 
+import grid
 from harness import Gate, Upstream
 
 # The page that the product begins with, word for word.
@@ -147,3 +148,16 @@ def seed_gate(upstream):
     gate = Gate(SEED_PAGE, upstream_env(upstream))
     yield gate
     gate.stop()
+
+
+@pytest.fixture(scope="session")
+def grid_gate(upstream):
+    """A Tollgate with a model for each upstream dialect."""
+    gate = Gate(grid.CONFIG.replace("$UPSTREAM", upstream.url))
+    yield gate
+    gate.stop()
+
+
+@pytest.fixture(scope="session")
+def grid_key(grid_gate):
+    return grid_gate.key(key_alias="grid")

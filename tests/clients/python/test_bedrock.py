@@ -17,11 +17,13 @@ import botocore.exceptions
 import botocore.loaders
 import botocore.model
 import botocore.validate
+import cohere
 import openai
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from google import genai
 
 from harness import Gate
 
@@ -221,6 +223,68 @@ def test_signs_as_botocore_does(captured_gate, capture, model, stream):
         assert "/eu-west-3/bedrock/" in ours and "x-amz-security-token" in ours
         assert path.startswith("/below/a/path/model/us.anthropic.")
     assert "%3A" in path and ":" not in path
+
+
+def ask_in_openais(gate, stream, text):
+    messages = [{"role": "user", "content": text}]
+    answer = openai_of(gate).chat.completions.create(model="claude", messages=messages, stream=stream)
+    if not stream:
+        return answer.choices[0].message.content
+    return "".join(chunk.choices[0].delta.content or "" for chunk in answer if chunk.choices)
+
+
+def ask_in_responses(gate, stream, text):
+    answer = openai_of(gate).responses.create(model="claude", input=text, stream=stream)
+    if not stream:
+        return answer.output_text
+    return "".join(event.delta for event in answer if event.type == "response.output_text.delta")
+
+
+def ask_in_anthropics(gate, stream, text):
+    fields = {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
+    if not stream:
+        return anthropic_of(gate).messages.create(**fields).content[0].text
+    with anthropic_of(gate).messages.stream(**fields) as events:
+        return "".join(events.text_stream)
+
+
+def ask_in_googles(gate, stream, text):
+    client = genai.Client(api_key=gate.master_key, http_options={"base_url": gate.url})
+    if not stream:
+        return client.models.generate_content(model="claude", contents=text).text
+    pieces = client.models.generate_content_stream(model="claude", contents=text)
+    return "".join(piece.text or "" for piece in pieces)
+
+
+def ask_in_coheres(gate, stream, text):
+    client = cohere.ClientV2(api_key=gate.master_key, base_url=gate.url)
+    fields = {"model": "claude", "messages": [{"role": "user", "content": text}]}
+    if not stream:
+        return client.chat(**fields).message.content[0].text
+    events = [event for event in client.chat_stream(**fields) if event.type == "content-delta"]
+    return "".join(event.delta.message.content.text for event in events)
+
+
+SURFACES = [ask_in_openais, ask_in_responses, ask_in_anthropics, ask_in_googles, ask_in_coheres]
+
+
+@pytest.mark.parametrize("ask", SURFACES)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_signs_and_reads_for_every_client_alike(captured_gate, capture, ask, stream):
+    """Whatever the client speaks: botocore's signature, botocore's shapes, botocore's events."""
+    if stream:
+        capture.says("application/vnd.amazon.eventstream", b"".join(EVENTS))
+    said = ask(captured_gate, stream, "Grüße, \n\t 日本")
+    assert said == ("Hello 日本" if stream else WHOLE["output"]["message"]["content"][0]["text"])
+    [(path, headers, body)] = capture.requests
+    theirs, ours = as_botocore_signs(capture.url, path, headers, body)
+    assert ours == theirs
+    assert path.endswith("/converse-stream" if stream else "/converse")
+    shape = service().operation_model("Converse").input_shape
+    sent = {"modelId": CLAUDE, **json.loads(body)}
+    report = botocore.validate.ParamValidator().validate(sent, shape)
+    assert not report.has_errors(), report.generate_report()
+    assert sent["messages"][0]["content"] == [{"text": "Grüße, \n\t 日本"}]
 
 
 REQUESTS = {

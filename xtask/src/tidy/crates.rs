@@ -63,6 +63,11 @@ const TABLE: &[Edges] = &[
     },
     Edges { name: "tollgate-testkit", ours: &[], never: &["sqlx", "axum", "reqwest"] },
     Edges {
+        name: "tollgate-fuzzed",
+        ours: &["tollgate-wire"],
+        never: &["tokio", "sqlx", "hyper", "axum", "reqwest"],
+    },
+    Edges {
         name: "tollgate-bench",
         ours: &[
             "tollgate-gateway",
@@ -73,7 +78,11 @@ const TABLE: &[Edges] = &[
         ],
         never: &["reqwest"],
     },
-    Edges { name: "xtask", ours: &["tollgate-wire"], never: &["sqlx", "axum", "tokio", "reqwest"] },
+    Edges {
+        name: "xtask",
+        ours: &["tollgate-wire", "tollgate-fuzzed"],
+        never: &["sqlx", "axum", "tokio", "reqwest"],
+    },
 ];
 
 /// Crates that nobody may bring in, through however many others.

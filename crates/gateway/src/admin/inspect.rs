@@ -53,7 +53,7 @@ pub async fn token_counter(
         serde_json::from_value(body).map_err(|error| bad(&format!("the body: {error}")))?;
     let snapshot = gw.snapshot.load_full();
     let group = snapshot.table.group(&prompt.model);
-    let allowed = caller.key().is_none_or(|key| key.access.allows(&prompt.model));
+    let allowed = caller.key().is_none_or(|key| key.terms.access.allows(&prompt.model));
     let target = super::models::target(&snapshot, &prompt.model).filter(|_| allowed);
     let model_used =
         target.as_ref().map_or(prompt.model.clone(), |target| target.model.to_string());
@@ -151,6 +151,7 @@ async fn ask(
         payload,
         shown_model: model,
         now_ms: now.unix_ms(),
+        started: now.mono.into(),
     });
     let live = asked.await.map_err(|failed| failed.refusal)?;
     let Answer::Whole(body) = live.answer else {
@@ -199,7 +200,7 @@ pub fn transform_request(gw: &Gateway, body: Value) -> Result<Value, Refusal> {
 fn sent(route: &Route<'_>, payload: &Payload, target: &Target) -> Value {
     let shown = &payload.peek.model;
     let mut exchange =
-        exchange::exchange_for(route.operation, route.surface, target, shown, &payload.peek);
+        exchange::exchange_for(route.operation, route.surface, target, shown, payload);
     let call = match exchange.call(payload, target) {
         Ok(call) => call,
         Err(why) => return json!({ "error": why.to_string() }),

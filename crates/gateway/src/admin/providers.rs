@@ -125,6 +125,7 @@ pub async fn try_out(config: &Config, name: &str, client: &Client, now: Now) -> 
         payload: &payload,
         shown_model: name,
         now_ms: now.unix_ms(),
+        started: now.mono.into(),
     });
     let asked = asked.await;
     let took = Now::read().mono.saturating_duration_since(now.mono);

@@ -130,7 +130,7 @@ fn prepared(
     let site = place::prepare(provider, base, lookup)?;
     if let Some(Err(message)) = site.known.login.as_deref().map(sign::check) {
         let help = "set the whole key, from `-----BEGIN` to `-----END …-----`".to_owned();
-        let param = ["vertex_credentials", "api_key"];
+        let param = ["vertex_credentials", "oci_key", "oci_key_file", "api_key"];
         let param = param.into_iter().find(|name| section.node(name).is_some());
         let param = param.unwrap_or("model").to_owned();
         return Err(vec![Problem { param, message, help }]);

@@ -151,7 +151,9 @@ pub(super) fn any_provider() -> Provider {
         key_env: Vec::new(),
         url_env: Vec::new(),
         auth: Auth::None,
-        speaks: [(Dialect::Openai, String::new()), (Dialect::Anthropic, String::new())].into(),
+        speaks: [Dialect::Openai, Dialect::Anthropic, Dialect::Responses]
+            .map(|dialect| (dialect, String::new()))
+            .into(),
         ops: Vec::new(),
         headers: std::collections::BTreeMap::new(),
         patch: Vec::new(),
@@ -271,6 +273,7 @@ fn trimmed(text: &str, provider: &Provider) -> String {
             if bare { format!("{base}/v1beta") } else { base.to_owned() }
         }
         Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
+        Dialect::Oci | Dialect::OciCohere => without(base, &["/actions/chat"]).to_owned(),
         _ => without(base, &["/chat/completions", "/completions", "/responses", "/embeddings"])
             .to_owned(),
     }

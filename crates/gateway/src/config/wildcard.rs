@@ -92,8 +92,8 @@ fn place(provider: &Arc<Provider>, around: &Around<'_>) -> Option<Place> {
     Some(Place::Plain { base, credential })
 }
 
-/// `target` is one of two: the first, of the OpenAI dialect, becomes a target of the provider's
-/// main dialect; the second one of the other dialect, where the provider speaks it.
+/// `target` is one of several: the first, of the OpenAI dialect, becomes a target of the provider's
+/// main dialect; the others those of their dialects, where the provider speaks them.
 fn of_any(target: &Target, model: &str, catalogue: &Catalogue, places: &Places) -> Option<Target> {
     let (provider, model) = match model.split_once('/') {
         Some((name, rest)) if !rest.is_empty() => (catalogue.provider(name)?, rest),

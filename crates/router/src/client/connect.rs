@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
@@ -17,17 +17,14 @@ use tokio_rustls::TlsConnector;
 use tollgate_wire::{Fault, FaultKind};
 
 use super::{
-    io::{HeadBudget, Io, Socket},
-    origin::{Conn, H1, Origin},
+    http1::{H1, MAX_HEAD},
+    io::Socket,
+    origin::{Conn, Origin},
     tls::Tls,
 };
 
 /// How long resolved addresses are used.
 const ADDRESSES_KEPT: Duration = Duration::from_secs(30);
-/// Largest head of an answer.
-const MAX_HEAD: usize = 64 * 1024;
-/// Largest read buffer of an HTTP/1.1 connection.
-const MAX_BUFFER: usize = 256 * 1024;
 /// What one HTTP/2 stream may send ahead of its reader.
 const H2_STREAM_WINDOW: u32 = 256 * 1024;
 /// What all streams of an HTTP/2 connection together may send ahead.
@@ -64,7 +61,7 @@ async fn dial(origin: &Arc<Origin>, tls: &Tls, limit: Duration) -> Result<Conn, 
         .map_err(|_| too_slow("the host's name was not resolved", limit))??;
     let tcp = tcp(&addresses, deadline, limit).await.inspect_err(|_| forget(origin))?;
     let Some(name) = origin.tls_name.clone() else {
-        return http1(Socket::Plain(tcp)).await;
+        return Ok(http1(Socket::Plain(tcp)));
     };
     let handshake = TlsConnector::from(tls.0.clone()).connect(name, tcp);
     let stream = timeout(limit, handshake)
@@ -73,29 +70,14 @@ async fn dial(origin: &Arc<Origin>, tls: &Tls, limit: Duration) -> Result<Conn, 
         .map_err(|error| Fault::new(FaultKind::Tls, format!("TLS handshake: {error}")))?;
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let socket = Socket::Tls(Box::new(stream));
-    if h2 { http2(origin, socket).await } else { http1(socket).await }
+    if h2 { http2(origin, socket).await } else { Ok(http1(socket)) }
 }
 
-async fn http1(socket: Socket) -> Result<Conn, Fault> {
-    let budget = Arc::new(HeadBudget::default());
-    let io = TokioIo::new(Io { socket, budget: budget.clone() });
-    let (sender, connection) = http1::Builder::new()
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(MAX_BUFFER)
-        .handshake(io)
-        .await
-        .map_err(|error| super::response::fault(&error))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "an upstream connection broke");
-        }
-    });
-    Ok(Conn::H1(H1 { sender, budget }))
+fn http1(socket: Socket) -> Conn {
+    Conn::H1(Box::new(H1::new(socket)))
 }
 
 async fn http2(origin: &Arc<Origin>, socket: Socket) -> Result<Conn, Fault> {
-    let budget = Arc::new(HeadBudget::default());
-    budget.stop();
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(H2_STREAM_WINDOW)
@@ -103,7 +85,7 @@ async fn http2(origin: &Arc<Origin>, socket: Socket) -> Result<Conn, Fault> {
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(H2_PING)
         .keep_alive_timeout(H2_PONG)
-        .handshake(TokioIo::new(Io { socket, budget }))
+        .handshake(TokioIo::new(socket))
         .await
         .map_err(|error| super::response::fault(&error))?;
     tokio::spawn(async move {

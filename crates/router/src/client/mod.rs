@@ -1,11 +1,14 @@
-//! Connections to upstreams: a thin stack over hyper's own connections.
+//! Connections to upstreams.
 //!
 //! Each runtime thread has one [`Client`] with, for each origin, a stack of idle HTTP/1.1
-//! connections (last in, first out) and a few shared HTTP/2 ones. There is no background pool:
-//! a connection is a task that ends when its last user lets go of it. Redirects are not followed,
-//! proxies from the environment are not read, and nothing is decompressed.
+//! connections (last in, first out; [`http1`]) and a few shared HTTP/2 ones (hyper's; each is a
+//! task that ends when its last user lets go of it). There is no background pool. Redirects are not
+//! followed, proxies from the environment are not read, and nothing is decompressed.
 
+mod chunked;
 mod connect;
+mod headers;
+mod http1;
 mod io;
 mod origin;
 mod pieces;
@@ -18,25 +21,27 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use tokio::time::Instant;
 use tollgate_wire::{Call, Fault, FaultKind};
 
 use crate::sign::Tokens;
 
-use self::{
-    origin::{Conn, Origin},
-    pieces::Pieces,
-    response::Lease,
-};
 pub use self::{
+    headers::Headers,
     response::{ResponseBody, UpstreamResponse},
     tls::{Tls, TlsError},
 };
+use self::{
+    origin::{Conn, Origin},
+    pieces::Pieces,
+};
 
-const USER_AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
-const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+/// Headers of a call that does not have them itself.
+static DEFAULTS: [(HeaderName, HeaderValue); 2] = [
+    (header::USER_AGENT, HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")))),
+    (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+];
 /// Origins that are remembered; beyond it all are forgotten (their connections close once idle).
 const MAX_ORIGINS: usize = 4_096;
 
@@ -109,25 +114,29 @@ impl Client {
         now: Instant,
     ) -> Result<UpstreamResponse, Fault> {
         let origin = self.origin(base)?;
-        let mut request = request(method, &origin, call)?;
         loop {
-            let (mut conn, fresh) = match origin.take(now) {
+            let (conn, fresh) = match origin.take(now) {
                 Some(conn) => (conn, false),
                 // Boxed: it is seldom needed, and would make the future of every request large.
                 None => Box::pin(connect::open(&origin, &self.tls, connect, now)).await?,
             };
-            fit(&mut request, &origin, &conn)?;
-            let sent = match &mut conn {
-                Conn::H1(h1) => h1.send(request).await,
-                Conn::H2(h2) => h2.sender.try_send_request(request).await,
-            };
-            let mut failed = match sent {
-                Ok(response) => return Ok(Lease::new(conn, origin).answer(response)),
-                Err(failed) => failed,
-            };
-            match failed.take_message() {
-                Some(unsent) if !fresh => request = unsent,
-                _ => return Err(response::fault(failed.error())),
+            match conn {
+                Conn::H1(mut h1) => match h1.ask(&method, &origin.host_header, &call).await {
+                    Ok(answered) => return Ok(UpstreamResponse::h1(h1, origin, answered, now)),
+                    Err(failed) if failed.unsent && !fresh => {}
+                    Err(failed) => return Err(failed.fault),
+                },
+                Conn::H2(mut h2) => {
+                    let request = h2_request(&method, &origin, &call)?;
+                    match h2.sender.try_send_request(request).await {
+                        Ok(response) => return Ok(UpstreamResponse::h2(h2, response)),
+                        Err(mut failed) => {
+                            if failed.take_message().is_none() || fresh {
+                                return Err(response::fault(failed.error()));
+                            }
+                        }
+                    }
+                }
             }
         }
     }
@@ -160,32 +169,31 @@ pub(crate) fn host_of(base: &str) -> Result<HeaderValue, Fault> {
     parsed(base).map(|origin| origin.host_header)
 }
 
-/// The request as HTTP/1.1 wants it: path only, `host` among the headers.
-fn request(method: Method, origin: &Origin, call: Call) -> Result<Request<Pieces>, Fault> {
-    let uri = Uri::try_from(call.path)
-        .map_err(|_| Fault::new(FaultKind::Unreachable, "the path is not one of a URL"))?;
-    let mut headers = HeaderMap::with_capacity(call.headers.len() + 4);
-    headers.insert(header::HOST, origin.host_header.clone());
-    headers.insert(header::USER_AGENT, USER_AGENT);
-    headers.insert(header::ACCEPT_ENCODING, IDENTITY);
-    for (name, value) in call.headers {
-        if of_the_connection(&name) {
-            continue;
-        }
-        if name == header::USER_AGENT || name == header::ACCEPT_ENCODING {
-            headers.insert(name, value);
-        } else {
-            headers.append(name, value);
+/// The request as HTTP/2 wants it: the whole address, and no `host`.
+fn h2_request(method: &Method, origin: &Origin, call: &Call) -> Result<Request<Pieces>, Fault> {
+    let wrong = || Fault::new(FaultKind::Unreachable, "the path is not one of a URL");
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(origin.scheme.clone());
+    parts.authority = Some(origin.authority.clone());
+    parts.path_and_query = Some(call.path.parse().map_err(|_| wrong())?);
+    let mut request = Request::new(Pieces::new(call.body.clone()));
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| wrong())?;
+    let headers = request.headers_mut();
+    for (name, value) in &DEFAULTS {
+        if !call.headers.iter().any(|(own, _)| own == name) {
+            headers.insert(name, value.clone());
         }
     }
-    let mut request = Request::new(Pieces::new(call.body));
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
+    for (name, value) in &call.headers {
+        if !of_the_connection(name) {
+            headers.append(name, value.clone());
+        }
+    }
     Ok(request)
 }
 
-/// Headers that belong to the connection and are hyper's to write.
+/// Headers that belong to the connection and are not a caller's to write.
 fn of_the_connection(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
@@ -197,28 +205,4 @@ fn of_the_connection(name: &HeaderName) -> bool {
             | "te"
             | "trailer"
     )
-}
-
-/// Spells the request's address as the connection's protocol wants it.
-fn fit(request: &mut Request<Pieces>, origin: &Origin, conn: &Conn) -> Result<(), Fault> {
-    let absolute = request.uri().scheme().is_some();
-    match (conn, absolute) {
-        (Conn::H1(_), false) | (Conn::H2(_), true) => return Ok(()),
-        (Conn::H1(_), true) => {
-            let path = request.uri().path_and_query().cloned();
-            *request.uri_mut() = path.map(Uri::from).unwrap_or_default();
-            request.headers_mut().insert(header::HOST, origin.host_header.clone());
-        }
-        (Conn::H2(_), false) => {
-            request.headers_mut().remove(header::HOST);
-            let path = request.uri().path_and_query().cloned();
-            let mut parts = http::uri::Parts::default();
-            parts.scheme = Some(origin.scheme.clone());
-            parts.authority = Some(origin.authority.clone());
-            parts.path_and_query = path;
-            *request.uri_mut() = Uri::from_parts(parts)
-                .map_err(|_| Fault::new(FaultKind::Unreachable, "the path is not one of a URL"))?;
-        }
-    }
-    Ok(())
 }

@@ -11,17 +11,14 @@ use std::{
 };
 
 use http::{
-    HeaderValue, Request, Response,
+    HeaderValue,
     uri::{Authority, Scheme},
 };
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1, http2},
-};
+use hyper::client::conn::http2;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 
-use super::{io::HeadBudget, pieces::Pieces};
+use super::{http1::H1, pieces::Pieces};
 
 /// An idle connection is closed after this long; most servers close theirs after 60 to 75 s.
 const IDLE: Duration = Duration::from_secs(60);
@@ -34,26 +31,8 @@ const MAX_H2: usize = 16;
 
 /// A connection that is ready for one request.
 pub(super) enum Conn {
-    H1(H1),
+    H1(Box<H1>),
     H2(H2),
-}
-
-/// An HTTP/1.1 connection.
-pub(super) struct H1 {
-    pub(super) sender: http1::SendRequest<Pieces>,
-    pub(super) budget: Arc<HeadBudget>,
-}
-
-impl H1 {
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Pieces>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Pieces>>> {
-        self.budget.start();
-        let response = self.sender.try_send_request(request).await;
-        self.budget.stop();
-        response
-    }
 }
 
 /// A place on a shared HTTP/2 connection.
@@ -84,7 +63,7 @@ struct Shared {
 #[derive(Default)]
 struct Open {
     /// Last used last, with the time since when each is idle.
-    h1: Vec<(H1, Instant)>,
+    h1: Vec<(Box<H1>, Instant)>,
     h2: Vec<Shared>,
 }
 
@@ -164,10 +143,8 @@ impl Origin {
     }
 
     /// Keeps an HTTP/1.1 connection whose answer was read to its end.
-    pub(super) fn give_back(&self, h1: H1, now: Instant) {
-        if h1.sender.is_closed() {
-            return;
-        }
+    pub(super) fn give_back(&self, mut h1: Box<H1>, now: Instant) {
+        h1.rest();
         let mut open = self.lock();
         if open.h1.len() >= MAX_IDLE {
             let half = open.h1.len() / 2;
@@ -191,7 +168,7 @@ impl Origin {
     pub(super) fn sweep(&self, now: Instant) {
         let mut open = self.lock();
         let young = |since: Instant| now.saturating_duration_since(since) < IDLE;
-        open.h1.retain(|(h1, since)| !h1.sender.is_closed() && young(*since));
+        open.h1.retain_mut(|(h1, since)| young(*since) && h1.is_idle());
         open.h2.retain(|h2| {
             !h2.sender.is_closed() && (h2.streams.load(Relaxed) > 0 || young(h2.used))
         });
@@ -208,23 +185,12 @@ impl Origin {
 }
 
 impl Open {
-    fn take_h1(&mut self, now: Instant) -> Option<H1> {
-        let mut busy = None;
-        while let Some((h1, since)) = self.h1.pop() {
-            if now.saturating_duration_since(since) >= IDLE || h1.sender.is_closed() {
-                continue;
-            }
-            if h1.sender.is_ready() {
-                // A connection whose task has not yet come to rest keeps its place.
-                self.h1.extend(busy);
+    fn take_h1(&mut self, now: Instant) -> Option<Box<H1>> {
+        while let Some((mut h1, since)) = self.h1.pop() {
+            if now.saturating_duration_since(since) < IDLE && h1.is_idle() {
                 return Some(h1);
             }
-            busy = Some((h1, since));
-            if self.h1.len() > MAX_IDLE / 2 {
-                break;
-            }
         }
-        self.h1.extend(busy);
         None
     }
 

@@ -9,13 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tollgate_wire::{Fault, FaultKind};
 
-use super::origin::{Conn, Origin};
+use super::{
+    headers::Headers,
+    http1::{Answered, Framing, H1},
+    origin::{H2, Origin},
+};
 
 /// An answer whose head is there.
 #[derive(Debug)]
@@ -23,39 +27,56 @@ pub struct UpstreamResponse {
     /// Its status; any but 1xx.
     pub status: StatusCode,
     /// Its headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Its body.
     pub body: ResponseBody,
 }
 
 /// A body that gives its connection back when it has been read to the end. Dropped earlier, it
 /// closes an HTTP/1.1 connection and resets an HTTP/2 stream: the upstream sees the hang-up.
-pub struct ResponseBody {
-    incoming: Incoming,
-    lease: Lease,
+pub struct ResponseBody(Body);
+
+enum Body {
+    H1 {
+        /// Gone once it is given back or broken.
+        conn: Option<(Box<H1>, Arc<Origin>)>,
+        framing: Framing,
+        /// Whether the connection may carry another request.
+        reusable: bool,
+        /// When it was asked.
+        asked: Instant,
+    },
+    H2 {
+        incoming: Incoming,
+        /// Held: its place on the connection is taken as long as the body lives.
+        _place: H2,
+    },
 }
 
-/// A connection while its answer is read.
-pub(super) struct Lease(Option<(Conn, Arc<Origin>)>);
-
-impl Lease {
-    pub(super) fn new(conn: Conn, origin: Arc<Origin>) -> Self {
-        Lease(Some((conn, origin)))
+impl UpstreamResponse {
+    pub(super) fn h1(h1: Box<H1>, origin: Arc<Origin>, answered: Answered, asked: Instant) -> Self {
+        let Answered { status, headers, body, reusable } = answered;
+        let mut conn = Some((h1, origin));
+        if body.ended() {
+            rest(&mut conn, reusable, asked);
+        }
+        let body = ResponseBody(Body::H1 { conn, framing: body, reusable, asked });
+        UpstreamResponse { status, headers, body }
     }
 
-    pub(super) fn answer(self, response: Response<Incoming>) -> UpstreamResponse {
+    pub(super) fn h2(place: H2, response: Response<Incoming>) -> Self {
         let (head, incoming) = response.into_parts();
-        let mut body = ResponseBody { incoming, lease: self };
-        if body.incoming.is_end_stream() {
-            body.lease.give_back();
-        }
-        UpstreamResponse { status: head.status, headers: head.headers, body }
+        let body = ResponseBody(Body::H2 { incoming, _place: place });
+        UpstreamResponse { status: head.status, headers: head.headers.into(), body }
     }
+}
 
-    fn give_back(&mut self) {
-        if let Some((Conn::H1(h1), origin)) = self.0.take() {
-            origin.give_back(h1, Instant::now());
-        }
+/// Gives a connection back whose answer is read, or closes it.
+fn rest(conn: &mut Option<(Box<H1>, Arc<Origin>)>, reusable: bool, since: Instant) {
+    if let Some((h1, origin)) = conn.take()
+        && reusable
+    {
+        origin.give_back(h1, since);
     }
 }
 
@@ -68,31 +89,43 @@ impl fmt::Debug for ResponseBody {
 impl ResponseBody {
     /// The next piece; `None` is the end, and an error the last item.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        loop {
-            match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    // Trailers say nothing that we need.
-                    let Ok(piece) = frame.into_data() else { continue };
-                    if self.incoming.is_end_stream() {
-                        self.lease.give_back();
+        match &mut self.0 {
+            Body::H1 { conn, framing, reusable, asked } => {
+                let Some((h1, _)) = conn else { return Poll::Ready(None) };
+                let piece = ready!(h1.poll_piece(cx, framing));
+                match &piece {
+                    Some(Ok(_)) if !framing.ended() => {}
+                    Some(Ok(_)) | None => {
+                        // An answer that came whole was not long in coming: one look at the clock
+                        // is spared.
+                        let whole = matches!(framing, Framing::Length(_));
+                        rest(conn, *reusable, if whole { *asked } else { Instant::now() });
                     }
-                    return Poll::Ready(Some(Ok(piece)));
+                    Some(Err(_)) => *conn = None,
                 }
-                Some(Err(error)) => {
-                    self.lease.0 = None;
-                    return Poll::Ready(Some(Err(fault(&error))));
-                }
-                None => {
-                    self.lease.give_back();
-                    return Poll::Ready(None);
-                }
+                Poll::Ready(piece)
             }
+            Body::H2 { incoming, .. } => loop {
+                match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                    Some(Ok(frame)) => {
+                        // Trailers say nothing that we need.
+                        let Ok(piece) = frame.into_data() else { continue };
+                        return Poll::Ready(Some(Ok(piece)));
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(fault(&error)))),
+                    None => return Poll::Ready(None),
+                }
+            },
         }
     }
 
-    /// The length that the upstream has announced, if it has.
+    /// What is left of the length that the upstream has announced, if it has.
     pub fn announced(&self) -> Option<u64> {
-        self.incoming.size_hint().exact()
+        match &self.0 {
+            Body::H1 { framing: Framing::Length(left), .. } => Some(*left),
+            Body::H1 { .. } => None,
+            Body::H2 { incoming, .. } => incoming.size_hint().exact(),
+        }
     }
 }
 

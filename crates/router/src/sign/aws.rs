@@ -7,7 +7,7 @@ mod sigv4;
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::{Method, header::AUTHORIZATION};
 use tollgate_wire::{Call, Fault, Login, Secret, Target, login::Aws};
 
 pub(super) use self::sigv4::Keys;
@@ -19,9 +19,9 @@ use crate::client::host_of;
 /// path in [`Call::path`] is whole. Gives what must not be shown of them.
 pub(super) async fn sign(
     desk: Desk<'_>,
-    login: &Arc<Login>,
-    aws: &Aws,
+    (login, aws): (&Arc<Login>, &Aws),
     target: &Target,
+    method: &Method,
     call: &mut Call,
 ) -> Result<Option<Secret>, Fault> {
     let keys = match keys::fixed(aws) {
@@ -33,7 +33,7 @@ pub(super) async fn sign(
     });
     let host = host_of(&target.base)?;
     let request = Unsigned {
-        method: if call.body.is_empty() { "GET" } else { "POST" },
+        method: method.as_str(),
         path: &call.path,
         host: host.to_str().unwrap_or_default(),
         headers: &call.headers,

@@ -105,10 +105,9 @@ async fn read(response: UpstreamResponse, host: &str) -> Result<Said, Fault> {
         }
         whole.extend_from_slice(&piece);
     }
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let date = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let date = headers.text(&DATE).and_then(|date| httpdate::parse_http_date(date).ok());
     let date_s = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
-    let retry_after_s: Option<u64> = text(RETRY_AFTER).and_then(|s| s.trim().parse().ok());
+    let retry_after_s: Option<u64> = headers.text(&RETRY_AFTER).and_then(|s| s.trim().parse().ok());
     Ok(Said {
         status,
         date_s: date_s.map(|since| since.as_secs()),

@@ -11,11 +11,12 @@ mod entra;
 mod google;
 mod jwt;
 mod oauth;
+mod oci;
 mod snowflake;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, header::AUTHORIZATION};
+use http::{HeaderValue, Method, header::AUTHORIZATION};
 use tokio::{io::AsyncReadExt, time::Instant};
 use tollgate_wire::{
     Call, Fault, FaultKind, Login, Secret, Target,
@@ -33,6 +34,7 @@ const MAX_TOKEN: u64 = 64 * 1024;
 pub struct Tokens {
     bearers: Cache<Arc<Login>, Secret>,
     keys: Cache<Arc<Login>, aws::Keys>,
+    signers: Cache<Arc<Login>, oci::Key>,
 }
 
 /// What signing has at hand.
@@ -52,10 +54,15 @@ pub(crate) async fn sign(
     desk: Desk<'_>,
     login: &Arc<Login>,
     target: &Target,
+    method: &Method,
     call: &mut Call,
 ) -> Result<Option<Secret>, Fault> {
     if let Login::Aws(aws) = &**login {
-        return aws::sign(desk, login, aws, target, call).await;
+        return aws::sign(desk, (login, aws), target, method, call).await;
+    }
+    if let Login::Oci { key_id, key } = &**login {
+        oci::sign(desk, login, (key_id, key), target, call).await?;
+        return Ok(None);
     }
     let token = desk.client.tokens().bearers.get(login, || fetch(desk, login)).await?;
     call.headers.retain(|(name, _)| *name != AUTHORIZATION);
@@ -67,6 +74,8 @@ pub(crate) async fn sign(
 pub(crate) fn refused(client: &Client, login: &Arc<Login>) {
     match &**login {
         Login::Aws(_) => client.tokens().keys.refuse(login),
+        // The key is the configuration's.
+        Login::Oci { .. } => {}
         _ => client.tokens().bearers.refuse(login),
     }
 }
@@ -78,7 +87,7 @@ pub fn check(login: &Login) -> Result<(), String> {
             Google::Service(account) => &account.key,
             Google::User(_) | Google::External(_) | Google::Metadata { .. } => return Ok(()),
         },
-        Login::Snowflake { key, .. } => key,
+        Login::Snowflake { key, .. } | Login::Oci { key, .. } => key,
         Login::Aws(_) | Login::Entra { .. } | Login::Client { .. } | Login::Ibm { .. } => {
             return Ok(());
         }
@@ -95,7 +104,7 @@ async fn fetch(desk: Desk<'_>, login: &Login) -> Result<Fetched<Secret>, Fault> 
         }
         Login::Ibm { url, key } => oauth::ibm(desk, url, key).await,
         Login::Snowflake { account, user, key } => snowflake::made(desk.now_s, account, user, key),
-        Login::Aws(_) => Err(credential("requests to this service are signed")),
+        Login::Aws(_) | Login::Oci { .. } => Err(credential("requests to this service are signed")),
     };
     let kind = kind(login);
     match &fetched {
@@ -120,6 +129,7 @@ fn kind(login: &Login) -> &'static str {
         Login::Client { .. } => "OAuth",
         Login::Ibm { .. } => "IBM Cloud",
         Login::Snowflake { .. } => "Snowflake",
+        Login::Oci { .. } => "OCI",
     }
 }
 

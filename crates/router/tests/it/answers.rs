@@ -113,7 +113,7 @@ async fn a_good_answer_says_who_and_how_often() {
     assert_eq!((live.attempts, live.retries, live.fallbacks), (1, 0, 0));
     assert_eq!(live.status, 200);
     assert!(live.answered_after >= live.started_after);
-    assert!(live.upstream_headers.contains_key("content-type"));
+    assert!(live.upstream_headers.get(&http::header::CONTENT_TYPE).is_some());
     assert!(!whole(&live).is_empty());
     let request = a.last();
     assert_eq!(request.path, "/v1/chat/completions");

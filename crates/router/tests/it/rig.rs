@@ -164,6 +164,7 @@ impl Rig {
             payload: &payload,
             shown_model: "g",
             now_ms: self.now_ms,
+            started: tokio::time::Instant::now(),
         };
         tokio::time::timeout(Duration::from_secs(30), first_answer(ask)).await.expect("no hang")
     }

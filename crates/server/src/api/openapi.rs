@@ -119,6 +119,13 @@ const OPERATIONS: &[Operation] = &[
     op("get", "/v1/responses/{id}", "chat", "An answer that its provider keeps", Auth::Key),
     op("delete", "/v1/responses/{id}", "chat", "The same, deleted", Auth::Key),
     op("get", "/v1/responses/{id}/input_items", "chat", "What it was asked with", Auth::Key),
+    op(
+        "post",
+        "/v1/responses/{id}/cancel",
+        "chat",
+        "An answer in the background, ended",
+        Auth::Key,
+    ),
     op("post", "/v1/completions", "chat", "A prompt completed, streamed or not", Auth::Key)
         .body("Completions"),
     op("post", "/v1/embeddings", "embeddings", "Texts into vectors", Auth::Key).body("Embeddings"),

@@ -4,8 +4,11 @@ use std::io::{BufRead, Write};
 
 use anyhow::Context;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tollgate_ledger::price;
 use tollgate_wire::{Usage, catalogue::Catalogue};
+
+use super::terminal::Readers;
 
 /// What usage costs at the catalogue's prices: one JSON object a line in, one a line out.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,7 +32,7 @@ struct Question {
     #[serde(default)]
     at: Option<i64>,
     #[serde(flatten)]
-    usage: Usage,
+    usage: Map<String, Value>,
 }
 
 /// Longest line that is read.
@@ -37,7 +40,8 @@ const MAX_LINE: usize = 64 * 1024;
 
 /// Answers every line of standard input.
 pub(crate) fn run(_: CostArgs) -> anyhow::Result<()> {
-    answer(std::io::stdin().lock(), std::io::stdout().lock(), Catalogue::builtin())
+    let out = Readers(std::io::stdout().lock());
+    answer(std::io::stdin().lock(), out, Catalogue::builtin())
 }
 
 fn answer(input: impl BufRead, output: impl Write, catalogue: &Catalogue) -> anyhow::Result<()> {
@@ -69,8 +73,18 @@ fn cost(line: &str, catalogue: &Catalogue) -> Result<String, String> {
     let card = card.ok_or_else(|| format!("`{}` is no model that we know", asked.model))?;
     let rates = card.rates.as_ref();
     let rates = rates.ok_or_else(|| format!("no price of tokens is known of `{}`", asked.model))?;
-    let cost = price::cost(&asked.usage, rates, asked.at).map_err(|why| why.to_string())?;
+    let usage = usage(asked.usage)?;
+    let cost = price::cost(&usage, rates, asked.at).map_err(|why| why.to_string())?;
     Ok(cost.total.usd_text())
+}
+
+/// What is counted, and nothing else: a count by a name that nobody knows would cost nothing.
+fn usage(counts: Map<String, Value>) -> Result<Usage, String> {
+    let known = serde_json::to_value(Usage::default()).unwrap_or_default();
+    if let Some(unknown) = counts.keys().find(|name| known.get(name.as_str()).is_none()) {
+        return Err(format!("`{unknown}` is nothing that is counted"));
+    }
+    serde_json::from_value(Value::Object(counts)).map_err(|why| why.to_string())
 }
 
 #[cfg(test)]
@@ -87,6 +101,7 @@ mod tests {
 
 {"model":"p/v","input":1}
 {"model":"x","input":1}
+{"model":"a/m","inptu":1}
 nonsense
 "#;
         let mut told = Vec::new();
@@ -98,7 +113,8 @@ nonsense
             r#"{"usd":"0.00102"}
 {"usd":"0.0005"}
 {"error":"no price of tokens is known of `p/v`"}
-{"error":"`x` is no model that we know"}"#
+{"error":"`x` is no model that we know"}
+{"error":"`inptu` is nothing that is counted"}"#
         );
         assert!(nonsense.starts_with(r#"{"error":"expected"#), "{nonsense}");
     }

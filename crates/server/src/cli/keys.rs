@@ -1,5 +1,7 @@
 //! `tollgate keys …`
 
+mod admin;
+
 use std::{
     io::{BufRead, BufReader, IsTerminal, Write},
     path::PathBuf,
@@ -10,9 +12,19 @@ use clap::{Args, Subcommand};
 use tollgate_gateway::{Now, admin::keys::import_row};
 use tollgate_store::{Store, StoreError};
 
+use super::terminal::on_terminal;
+
 /// `tollgate keys …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
+    /// Make a key at a running gateway
+    Generate(Box<admin::GenerateArgs>),
+    /// List the keys of a running gateway
+    List(admin::ListArgs),
+    /// Show a key's settings and spend
+    Info(admin::InfoArgs),
+    /// Delete keys; they end at once
+    Delete(admin::DeleteArgs),
     /// Take keys over from a file into the database: one JSON object a line with `key` or `token`
     /// (LiteLLM's SHA-256 of a key, as its table stores it) and any field of /key/generate
     Import(ImportArgs),
@@ -34,6 +46,12 @@ pub(crate) struct ImportArgs {
 /// Runs it.
 pub(crate) async fn run(command: KeysCommand) -> anyhow::Result<()> {
     match command {
+        KeysCommand::Generate(args) => {
+            on_terminal(async |to| admin::generate(&args, to).await).await
+        }
+        KeysCommand::List(args) => on_terminal(async |to| admin::list(args, to).await).await,
+        KeysCommand::Info(args) => on_terminal(async |to| admin::info(args, to).await).await,
+        KeysCommand::Delete(args) => on_terminal(async |to| admin::delete(args, to).await).await,
         KeysCommand::Import(args) => import(args).await,
     }
 }

@@ -137,6 +137,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if terminal::nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<BadConfig>() => ExitCode::from(EX_CONFIG),
         Err(error) => fail(&error),
     }

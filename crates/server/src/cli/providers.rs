@@ -1,12 +1,17 @@
 //! `tollgate providers …`: who can be called, and whether a call works.
 
-use anyhow::bail;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tollgate_gateway::{
     Client, HealthMap, Now,
     admin::providers::{self, Listed, Tried},
-    catalogue::builtin,
+    catalogue::{Catalogue, builtin},
     config,
 };
 
@@ -38,6 +43,9 @@ struct ListArgs {
     /// Only those whose key is set
     #[arg(long)]
     ready: bool,
+    /// LiteLLM's config.yaml, whose own providers are listed, too
+    #[arg(short, long, env = "CONFIG_FILE_PATH")]
+    config: Option<PathBuf>,
     /// Print JSON, one provider a line
     #[arg(long)]
     json: bool,
@@ -51,6 +59,9 @@ struct TestArgs {
     /// The model, as the provider calls it; by default its cheapest
     #[arg(short, long)]
     model: Option<String>,
+    /// LiteLLM's config.yaml, whose own providers can be tried, too
+    #[arg(short, long, env = "CONFIG_FILE_PATH")]
+    config: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -72,7 +83,8 @@ pub(crate) async fn run(args: ProvidersArgs) -> anyhow::Result<()> {
 }
 
 fn list(args: &ListArgs, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
-    let mut all = providers::list(builtin(), &env);
+    let catalogue = with(args.config.as_deref(), terminal)?;
+    let mut all = providers::list(&catalogue, &env);
     all.retain(|one| {
         args.search.as_ref().is_none_or(|search| one.provider.name.contains(&**search))
             && (!args.ready || one.key.is_some())
@@ -105,6 +117,19 @@ fn list(args: &ListArgs, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The catalogue, with the providers of a configuration laid over it.
+fn with(file: Option<&Path>, terminal: &mut Terminal<'_>) -> anyhow::Result<Catalogue> {
+    let Some(file) = file else { return Ok(builtin().clone()) };
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let outcome = serve::read(&text, &file.to_string_lossy(), &HealthMap::default(), true);
+    let Some(config) = &outcome.config else {
+        write!(terminal.err, "{}", config::render(&outcome, false))?;
+        return Err(BadConfig.into());
+    };
+    Ok(Catalogue::clone(&config.catalogue))
+}
+
 fn key(one: &Listed) -> String {
     match &one.key {
         Some(name) => format!("{name} (set)"),
@@ -115,15 +140,16 @@ fn key(one: &Listed) -> String {
 
 async fn test(args: &TestArgs, terminal: &mut Terminal<'_>) -> anyhow::Result<()> {
     let name = &args.name;
-    if builtin().provider(name).is_none() {
+    let catalogue = &with(args.config.as_deref(), terminal)?;
+    if catalogue.provider(name).is_none() {
         bail!("there is no provider `{name}`; `tollgate providers list` shows them");
     }
-    let Some(model) = args.model.clone().or_else(|| providers::cheapest(builtin(), name)) else {
+    let Some(model) = args.model.clone().or_else(|| providers::cheapest(catalogue, name)) else {
         bail!("no model of `{name}` is known: say which one with --model");
     };
     let quoted = json!(format!("{name}/{model}"));
     let text = format!("model_list: [{{model_name: tried, litellm_params: {{model: {quoted}}}}}]");
-    let outcome = serve::read(&text, "environment", &HealthMap::default(), false);
+    let outcome = serve::read_with(&text, "environment", &HealthMap::default(), false, catalogue);
     let Some(config) = &outcome.config else {
         write!(terminal.err, "{}", config::render(&outcome, false))?;
         return Err(BadConfig.into());

@@ -59,10 +59,42 @@ impl Paint {
     }
 }
 
+/// A stream whose reader may leave before the end, as `head` does.
+pub(crate) struct Readers<W>(pub(crate) W);
+
+/// The reader has left. Nobody is to be told: there is nobody.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads any more")]
+pub(crate) struct NobodyReads;
+
+impl<W: Write> Write for Readers<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(left)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(left)
+    }
+}
+
+fn left(why: io::Error) -> io::Error {
+    match why.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, NobodyReads),
+        _ => why,
+    }
+}
+
+/// Whether a command failed only because nobody reads its result any more.
+pub(crate) fn nobody_reads(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.get_ref().is_some_and(|inner| inner.is::<NobodyReads>()))
+}
+
 /// Runs `work` on the process's own streams.
 pub(crate) async fn on_terminal<T>(work: impl AsyncFnOnce(&mut Terminal<'_>) -> T) -> T {
-    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let (out, mut err) = (io::stdout(), io::stderr());
     let (out_paint, err_paint) = (Paint::of(&out), Paint::of(&err));
+    let mut out = Readers(out);
     work(&mut Terminal { out: &mut out, err: &mut err, out_paint, err_paint }).await
 }
 

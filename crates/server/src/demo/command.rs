@@ -108,7 +108,10 @@ where
     greet(&running, terminal)?;
     one_chat(&args, &running, &key, terminal).await?;
     what_next(&running, &key, terminal)?;
-    if !args.once {
+    if args.once {
+        let hint = "Ended after one answer; without --once it goes on serving.";
+        writeln!(terminal.out, "{}", terminal.out_paint.dim(hint))?;
+    } else {
         let hint = terminal.out_paint.dim("Serving. Ctrl-C ends it.");
         writeln!(terminal.out, "{hint}")?;
         terminal.out.flush()?;

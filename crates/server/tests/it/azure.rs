@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tollgate_testkit::{
-    Builder, Issuer, Place, Recorded, Reply, ScriptedUpstream, Tollgate, Trouble, post,
+    Builder, Issuer, Place, Recorded, Reply, ScriptedUpstream, Tollgate, Trouble, call, post,
 };
 
 use crate::{
@@ -201,6 +201,47 @@ async fn a_principal_signs_in_with_entra() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     assert_eq!(issuer.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stored_answer_is_fetched_with_a_token_too() {
+    let issuer = Issuer::start().await;
+    let upstream = ScriptedUpstream::start().await;
+    upstream.add_model("my-gpt");
+    for (path, own) in [
+        ("/openai/v1/responses?api-version=preview", "/v1/responses"),
+        (
+            "/openai/v1/responses/resp_scripted000001?api-version=preview",
+            "/v1/responses/resp_scripted000001",
+        ),
+        (
+            "/openai/v1/responses/resp_scripted000001/input_items?api-version=preview&limit=2",
+            "/v1/responses/resp_scripted000001/input_items",
+        ),
+    ] {
+        upstream.place(Place {
+            path: path.to_owned(),
+            own,
+            check: Box::new(|asked, _| only(asked, "authorization", "Bearer entra-token-1")),
+        });
+    }
+    let params = format!(
+        "model: azure/my-gpt, api_base: \"{}/\", api_version: preview, tenant_id: tenant-1, \
+         client_id: client-1, client_secret: secret of the tests",
+        upstream.url()
+    );
+    let gate = with(&params).env("AZURE_AUTHORITY_HOST", issuer.url()).start().await;
+    let asked = json!({"model": "gpt", "input": "One"});
+    let made = post(&format!("{}/v1/responses", gate.url()), gate.master_key(), &asked).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let me = format!("Bearer {}", gate.master_key());
+    let at = format!("{}/v1/responses/{}", gate.url(), made.json()["id"].as_str().unwrap());
+    let found = call("GET", &at, &[("authorization", &me)], "").await;
+    assert_eq!(found.status, 200, "{}", found.text());
+    assert_eq!(found.json()["id"], made.json()["id"]);
+    let items = format!("{at}/input_items?limit=2");
+    let items = call("GET", &items, &[("authorization", &me)], "").await;
+    assert_eq!(items.json()["object"], "list", "{}", items.text());
 }
 
 #[tokio::test]

@@ -134,3 +134,18 @@ fn a_provider_is_asked_without_a_gateway() {
     let told = text(&keyless.stderr);
     assert!(told.starts_with("error: STIMA_API_KEY (or APERTIS_API_KEY) is not set"), "{told}");
 }
+
+/// `tollgate models list | head`
+#[test]
+fn a_reader_may_leave_before_the_end() {
+    for args in [["models", "list"].as_slice(), &["models", "list", "--json"]] {
+        let mut child = tollgate(args).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.next().is_some(), "{args:?}");
+        // More is to come than a pipe holds.
+        drop(lines);
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{args:?}: {}", text(&ended.stderr));
+        assert_eq!(text(&ended.stderr), "", "{args:?}");
+    }
+}

@@ -118,3 +118,87 @@ async fn a_count_obeys_the_key() {
     assert_eq!(count(&gate, &key, &hello("gpt")).await.status, 200);
     assert_eq!(count(&gate, &key, &hello("claude")).await.status, 403);
 }
+
+/// Each client's dialect over each provider's: counted where the provider counts, else estimated.
+#[tokio::test]
+async fn every_dialect_is_counted_or_estimated() {
+    let upstream = gate::upstream(&[]).await;
+    upstream.add_model("gemini-2.5-flash");
+    let base = upstream.url();
+    let aws = "aws_region_name: us-east-1, aws_access_key_id: AKIDSCRIPTED, \
+               aws_secret_access_key: scripted/secret+key";
+    let entry = |name: &str, model: &str, below: &str, more: &str| {
+        format!(
+            "- model_name: {name}\n  litellm_params: {{model: '{model}', api_base: '{base}{below}', {more}}}\n"
+        )
+    };
+    let key = format!("api_key: {UPSTREAM_KEY}");
+    let profile = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    let entries = [
+        entry("claude", "anthropic/claude-sonnet-4-5", "", &key),
+        entry("gemini", "gemini/gemini-2.5-flash", "/v1beta", &key),
+        entry("bedrock", &format!("bedrock/{profile}"), "", aws),
+        entry("old", "bedrock/anthropic.claude-3-haiku-20240307-v1:0", "", aws),
+        entry("nova", "bedrock/amazon.nova-pro-v1:0", "", aws),
+        entry("gpt", "openai/m", "/v1", &key),
+        entry("cohere", "cohere/m", "/v2", &key),
+        entry("ollama", "ollama/m", "", &key),
+    ];
+    let config = format!("model_list:\n{}router_settings: {{num_retries: 0}}\n", entries.concat());
+    let gate = gate::binary().config(config).start().await;
+    for (model, exact) in [
+        ("claude", true),
+        ("gemini", true),
+        ("bedrock", true),
+        ("old", false),
+        ("nova", false),
+        ("gpt", false),
+        ("cohere", false),
+        ("ollama", false),
+    ] {
+        let anthropic = count(&gate, gate.master_key(), &hello(model)).await;
+        let url = format!("{}/v1beta/models/{model}:countTokens", gate.url());
+        let contents = json!([{ "role": "user", "parts": [{ "text": "Say hello to Bern" }] }]);
+        let body = json!({ "contents": contents }).to_string();
+        let google = call("POST", &url, &[("x-goog-api-key", gate.master_key())], body).await;
+        for (answer, field) in [(anthropic, "input_tokens"), (google, "totalTokens")] {
+            assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+            let tokens = answer.json()[field].as_u64().unwrap();
+            let how = answer.header("x-tollgate-tokenizer");
+            assert_eq!(how, if exact { "" } else { "estimate" }, "{model} {field}");
+            assert!(if exact { tokens == 4 } else { tokens > 3 }, "{model}: {tokens}");
+        }
+    }
+    let asked = upstream.requests();
+    let bedrock = asked.iter().find(|asked| asked.path.ends_with("/count-tokens")).unwrap();
+    let name = "anthropic.claude-sonnet-4-5-20250929-v1%3A0";
+    assert_eq!(
+        bedrock.path,
+        format!("/model/{name}/count-tokens"),
+        "a profile cannot be counted for"
+    );
+    let told =
+        json!({ "messages": [{ "role": "user", "content": [{ "text": "Say hello to Bern" }] }] });
+    assert_eq!(bedrock.json(), json!({ "input": { "converse": told } }));
+}
+
+#[tokio::test]
+async fn what_bedrock_finds_wrong_is_said() {
+    let upstream = gate::upstream(&[]).await;
+    let config = format!(
+        "model_list:
+- model_name: claude
+  litellm_params:
+    {{model: bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0, api_base: '{}', aws_region_name: us-east-1,
+     aws_access_key_id: AKIDSCRIPTED, aws_secret_access_key: scripted/secret+key}}
+router_settings: {{num_retries: 0}}
+",
+        upstream.url()
+    );
+    let gate = gate::binary().config(config).start().await;
+    let wrong = json!({ "message": "messages.0.content: too many pictures" });
+    upstream.script(Reply::raw(400, "application/json", wrong.to_string()));
+    let answer = count(&gate, gate.master_key(), &hello("claude")).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("too many pictures"), "{}", answer.text());
+}

@@ -1,7 +1,7 @@
 //! Section D: keys.
 
 use serde_json::{Value, json};
-use tollgate_testkit::get;
+use tollgate_testkit::{Tollgate, get};
 
 use crate::gate::{
     admin, assert_refused, base, binary, chat, hello, key, look, models, upstream, with_models,
@@ -175,5 +175,82 @@ async fn a_public_address_without_a_master_key_is_refused() {
         let (status, _, stderr) = builder.run_to_end();
         assert!(!status.success());
         assert!(stderr.contains(word), "{stderr}");
+    }
+}
+
+/// `tollgate keys …` with the gateway's address and a key in its environment.
+fn keys(gate: &Tollgate, key: &str, args: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.arg("keys").args(args).env_clear();
+    command.env("TOLLGATE_URL", gate.url()).env("TOLLGATE_API_KEY", key);
+    command.output().unwrap()
+}
+
+fn said(output: &std::process::Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn keys_are_managed_in_the_terminal() {
+    let upstream = upstream(&["gpt-4o"]).await;
+    let gate = with_models(&base(&upstream), &["gpt-4o"]).await;
+    let master = gate.master_key().to_owned();
+    let limits = [
+        "generate",
+        "--key-alias",
+        "ci & co",
+        "--models",
+        "gpt-4o,gpt-5",
+        "--max-budget",
+        "2.5",
+        "--budget-duration",
+        "30d",
+        "--rpm-limit",
+        "7",
+        "--duration",
+        "7d",
+        "--tags",
+        "a,b",
+        "--metadata",
+        r#"{"who":"ci"}"#,
+        "--set",
+        "tpm_limit=900",
+    ];
+    let made = keys(&gate, &master, &limits);
+    let key = said(&made).trim().to_owned();
+    assert!(key.starts_with("sk-") && !key.contains(char::is_whitespace), "{key}");
+    assert_eq!(chat(&gate, &key, &hello("gpt-4o")).await.status, 200);
+
+    let info = said(&keys(&gate, &master, &["info", &key]));
+    for line in ["key_alias ", "ci & co", "$2.50", "rpm_limit ", "900", r#"["gpt-4o","gpt-5"]"#] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+    assert!(!info.contains(&key), "a key is shown once");
+    let own: Value = serde_json::from_str(&said(&keys(&gate, &key, &["info", "--json"]))).unwrap();
+    assert_eq!(own["info"]["tags"], json!(["a", "b"]));
+    let hash = own["key"].as_str().unwrap().to_owned();
+
+    let list = said(&keys(&gate, &master, &["list", "--key-alias", "ci & co"]));
+    let row = list.lines().nth(1).unwrap();
+    assert!(row.starts_with("ci & co") && row.contains(&hash[..12]), "{list}");
+    assert!(row.contains("$2.50") && row.ends_with("active"), "{list}");
+    assert_eq!(said(&keys(&gate, &master, &["list", "--user-id", "nobody"])).lines().count(), 1);
+    let json = said(&keys(&gate, &master, &["list", "--json"]));
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["total_count"], 1);
+
+    // Only the master key may; and what is wrong is said.
+    let refused = keys(&gate, &key, &["list"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let wrong = keys(&gate, &master, &["generate", "--set", "allowed_routes=[\"/x\"]"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("allowed_routes"), "{wrong:?}");
+    assert_eq!(keys(&gate, &master, &["delete"]).status.code(), Some(2));
+
+    let other = keys(&gate, &master, &["generate", "--key-alias", "b", "--json"]);
+    let other: Value = serde_json::from_str(&said(&other)).unwrap();
+    let gone = keys(&gate, &master, &["delete", &key, "--key-alias", "b"]);
+    assert_eq!(said(&gone).lines().count(), 2, "{}", said(&gone));
+    for key in [&*key, other["key"].as_str().unwrap()] {
+        assert_refused(&chat(&gate, key, &hello("gpt-4o")).await, 401, "invalid_api_key");
     }
 }

@@ -12,6 +12,7 @@
     reason = "tests may"
 )]
 
+mod agents;
 mod azure;
 mod bedrock;
 mod cohere;
@@ -29,6 +30,7 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod models;
+mod oci;
 mod ollama;
 mod places;
 mod postgres;
@@ -38,4 +40,5 @@ mod responses;
 mod seed;
 mod spend;
 mod sync;
+mod text;
 mod vertex;

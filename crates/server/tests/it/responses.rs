@@ -274,7 +274,14 @@ async fn a_stored_answer_is_fetched_and_deleted_by_whom_it_was_given_to() {
     let items = call("GET", &at("/input_items"), &[("authorization", &me)], "").await;
     assert_eq!(items.json()["object"], "list", "{}", items.text());
 
+    let cancelled = call("POST", &at("/cancel"), &[("authorization", &me)], "").await;
+    assert_eq!(cancelled.status, 400, "{}", cancelled.text());
+    assert!(cancelled.text().contains("Cannot cancel a synchronous"), "{}", cancelled.text());
+    assert!(up.last().path.ends_with("/cancel"), "{}", up.last().path);
+
     let before = up.requests().len();
+    let other = call("POST", &at("/cancel"), &[("authorization", &you)], "").await;
+    assert_refused(&other, 404, "not_found");
     let other = call("GET", &at(""), &[("authorization", &you)], "").await;
     assert_refused(&other, 404, "not_found");
     assert_refused(
@@ -294,6 +301,84 @@ async fn a_stored_answer_is_fetched_and_deleted_by_whom_it_was_given_to() {
     let gone = call("GET", &at(""), &[("authorization", &me)], "").await;
     assert_eq!(gone.status, 404);
     assert!(gone.text().contains(&id) && !gone.text().contains("scripted"), "{}", gone.text());
+}
+
+#[tokio::test]
+async fn an_item_is_named_by_whom_it_was_given_to() {
+    let (up, gate) = gate().await;
+    let (mine, theirs) = (key(&gate, json!({})).await, key(&gate, json!({})).await);
+    let first = json!({"model": "native", "input": "One", "stream": true});
+    let answer = ask(&gate, &mine, first).await;
+    let item = last_event(&answer)["response"]["output"][0]["id"].clone();
+    let said = answer
+        .events()
+        .iter()
+        .filter(|event| event.contains("response.output_text.delta"))
+        .map(|event| serde_json::from_str::<Value>(event).unwrap()["item_id"].clone())
+        .collect::<Vec<_>>();
+    assert!(!said.is_empty() && said.iter().all(|id| *id == item), "{said:?} of {item}");
+    let next = |id: &Value| {
+        json!({"model": "native", "input": [{"type": "item_reference", "id": id},
+            {"role": "user", "content": "Two"}]})
+    };
+    let answer = ask(&gate, &mine, next(&item)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let own = up.last().json()["input"][0]["id"].clone();
+    assert!(item.as_str().unwrap().starts_with(own.as_str().unwrap()) && item != own, "{own}");
+    let before = up.requests().len();
+    for (key, id) in [(&theirs, &item), (&mine, &own)] {
+        let answer = ask(&gate, key, next(id)).await;
+        assert_refused(&answer, 400, "invalid_request");
+        assert!(answer.text().contains("not found"), "{}", answer.text());
+    }
+    assert_eq!(up.requests().len(), before);
+}
+
+/// A wildcard's provider and place are known only when a model is named; its answers are found all
+/// the same, also after a restart.
+#[tokio::test]
+async fn behind_wildcards_answers_are_fetched_too() {
+    let up = upstream(&[]).await;
+    let entry = |name: &str, model: &str, more: &str| {
+        format!(
+            "model_list:\n- model_name: \"{name}\"\n  litellm_params: {{model: \"{model}\"{more}}}\n"
+        )
+    };
+    let own = format!(", api_base: \"{}/v1\", api_key: {UPSTREAM_KEY}", up.url());
+    for config in [entry("openai/*", "openai/*", &own), entry("*", "*", "")] {
+        let gate = || {
+            binary()
+                .config(&config)
+                .env("OPENAI_API_KEY", UPSTREAM_KEY)
+                .env("OPENAI_BASE_URL", format!("{}/v1", up.url()))
+        };
+        let first = gate().start().await;
+        let made =
+            ask(&first, first.master_key(), json!({"model": "openai/gpt-5", "input": "One"}));
+        let made = made.await.json();
+        let me = format!("Bearer {}", first.master_key());
+        let id = made["id"].as_str().unwrap();
+        let found = call(
+            "GET",
+            &format!("{}/v1/responses/{id}", first.url()),
+            &[("authorization", &me)],
+            "",
+        )
+        .await;
+        assert_eq!(found.status, 200, "{}", found.text());
+        assert_eq!(found.json()["id"], made["id"]);
+        drop(first);
+        let second = gate().start().await;
+        let me = format!("Bearer {}", second.master_key());
+        let found = call(
+            "GET",
+            &format!("{}/v1/responses/{id}", second.url()),
+            &[("authorization", &me)],
+            "",
+        )
+        .await;
+        assert_eq!(found.status, 200, "{}", found.text());
+    }
 }
 
 #[tokio::test]

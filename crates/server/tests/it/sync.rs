@@ -236,3 +236,33 @@ fn a_schedule_that_makes_no_sense_is_refused() {
     assert_eq!(checked.status.code(), Some(78), "{}", out(&checked));
     assert!(out(&checked).contains("expected `from`"), "{}", out(&checked));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_of_the_configuration_is_listed_and_tried() {
+    let upstream = gate::upstream(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mine = folder.path().join("mine.toml");
+    std::fs::write(
+        &mine,
+        "[mine]\nurl = \"https://mine.test/v1\"\nurl_env = [\"MINE_URL\"]\n\
+        key_env = [\"MINE_KEY\"]\nspeaks = { openai = \"\" }\n",
+    )
+    .unwrap();
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, format!("tollgate:\n  providers_file: {}\n", mine.display())).unwrap();
+    let file = file.to_str().unwrap();
+    let base = format!("{}/v1", upstream.url());
+    let env = [("MINE_URL", &*base), ("MINE_KEY", UPSTREAM_KEY)];
+
+    let listed = lines(&run(&["providers", "list", "mine", "--json", "--config", file], &env));
+    assert_eq!((listed.len(), &listed[0]["key_set"]), (1, &json!("MINE_KEY")));
+    let args = ["providers", "test", "mine", "--model", "m", "--json", "--config", file];
+    // The upstream answers on this thread.
+    let tried = tokio::task::block_in_place(|| lines(&run(&args, &env)));
+    assert_eq!(tried[0]["ok"], true, "{tried:?}");
+    assert_eq!(upstream.last().header("authorization"), format!("Bearer {UPSTREAM_KEY}"));
+    // Without the file nobody knows it; a file that is none is said to be.
+    assert_eq!(run(&args[..6], &env).status.code(), Some(1));
+    std::fs::write(&mine, "nonsense").unwrap();
+    assert_eq!(run(&args, &env).status.code(), Some(78));
+}

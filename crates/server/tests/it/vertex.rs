@@ -39,6 +39,21 @@ async fn vertex() -> ScriptedUpstream {
     for model in ["claude-sonnet-4@20250514", "meta/llama-4-maas", "mistral-small-2503"] {
         upstream.add_model(model);
     }
+    // Before the models, one of which it would else be.
+    upstream.place(Place {
+        path: format!("{BASE}/publishers/anthropic/models/count-tokens:rawPredict"),
+        own: "/v1/messages/count_tokens",
+        check: Box::new(|asked, body| {
+            only(asked, "authorization", TOKEN)?;
+            if body["model"] != "claude-sonnet-4@20250514" {
+                return Err((400, format!("model: {}", body["model"])));
+            }
+            match body.as_object_mut().and_then(|body| body.remove("anthropic_version")) {
+                Some(version) if version == "vertex-2023-10-16" => Ok(()),
+                other => Err((400, format!("anthropic_version: {other:?}"))),
+            }
+        }),
+    });
     for (verb, stream) in [("rawPredict", false), ("streamRawPredict", true)] {
         upstream.place(Place {
             path: format!("{BASE}/publishers/anthropic/models/{{model}}:{verb}"),
@@ -104,6 +119,23 @@ async fn claude_is_asked_in_its_own_dialect() {
     let sent = upstream.last();
     assert!(sent.path.ends_with("/claude-sonnet-4@20250514:streamRawPredict"), "{}", sent.path);
     assert_eq!(issuer.asked().len(), 1, "one token for all");
+}
+
+#[tokio::test]
+async fn claude_is_counted_for_in_its_own_dialect_and_in_googles() {
+    let (upstream, issuer) = (vertex().await, Issuer::start().await);
+    let gate = with(&upstream, &quoted(&issuer.service_account())).start().await;
+    let model = "vertex/claude-sonnet-4@20250514";
+    let said = "Say hello to Bern";
+    let body = json!({"model": model, "messages": [{"role": "user", "content": said}]});
+    let url = format!("{}/v1/messages/count_tokens", gate.url());
+    let answer = post(&url, gate.master_key(), &body).await;
+    assert_eq!(answer.json(), json!({"input_tokens": 4}), "{}", answer.text());
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": said}]}]});
+    let url = format!("{}/v1beta/models/{model}:countTokens", gate.url());
+    let answer = post(&url, gate.master_key(), &body).await;
+    assert_eq!(answer.json(), json!({"totalTokens": 4}), "{}", answer.text());
+    assert_eq!(upstream.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Usage rows, durable before an answer's last byte, and in the database soon after.
 //!
-//! A row's way: [`Pen::write`] appends it as one line of JSON to a file of its own thread, with
-//! one write(2) and no fsync: what the kernel has taken survives the death of the process. Then
-//! the row goes through a bounded channel to the recorder, one task that commits rows in batches.
+//! A row's way: [`Pen::note`] takes it in, and [`Pen::flush`] appends it as one line of JSON to a
+//! file of its own thread, with one write(2) for all that are noted and no fsync: what the kernel
+//! has taken survives the death of the process. Then the row goes through a bounded channel to the recorder, one task that commits rows in batches.
 //! If the channel is full, because the database is slow or away, the row stays in the file alone,
 //! and the recorder reads it back from there when it gets to it. Nothing is lost and memory is
 //! bounded; what grows is the journal. A pen takes room on the disk ahead of what it writes and says
@@ -49,7 +49,7 @@ use crate::{KeyHash, Store, StoreError, record::Record};
 /// Rows on their way to the recorder, of all pens together.
 const CHANNEL_ROWS: usize = 16_384;
 /// Rows of one transaction.
-const BATCH_ROWS: usize = 1_000;
+const BATCH_ROWS: usize = 2_560;
 /// How long the recorder lets rows gather after the first.
 const BATCH_WINDOW: Duration = Duration::from_millis(50);
 /// A segment is closed when it would grow beyond this.

@@ -3,12 +3,14 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    mem,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc::{Sender, error::TrySendError};
+use tracing::warn;
 
 use super::{
     Item, Position, Progress, SEGMENT_BYTES, Shared,
@@ -44,8 +46,10 @@ pub struct Pen {
     room_end: u32,
     /// When a disk that had no room is to be tried again.
     try_at: Option<Instant>,
-    /// The line being written; kept for its memory.
-    line: Vec<u8>,
+    /// The lines of the rows that are noted; kept for its memory.
+    lines: Vec<u8>,
+    /// Rows that are noted and not written yet, with the lengths of their lines.
+    noted: Vec<(Record, u32)>,
     shared: Arc<Shared>,
     recorder: Sender<Item>,
     _lock: Lock,
@@ -67,24 +71,70 @@ impl Pen {
             healthy: true,
             room_end: 0,
             try_at: None,
-            line: Vec::with_capacity(1024),
+            lines: Vec::with_capacity(4096),
+            noted: Vec::new(),
             shared,
             recorder,
             _lock: folder.lock(),
         })
     }
 
-    /// Appends the row to the journal with one write(2), then hands it to the recorder. Never
-    /// waits for the database.
+    /// Takes a row in; [`Pen::flush`] writes it, with others that were noted meanwhile.
+    pub fn note(&mut self, row: UsageRow) {
+        let before = self.lines.len();
+        let record = Record::write_line(row, &mut self.lines);
+        // A line beyond 4 GiB is none: it would fail to be written, and so does this.
+        let length = u32::try_from(self.lines.len() - before).unwrap_or(u32::MAX);
+        self.noted.push((record, length));
+    }
+
+    /// Whether rows are noted that are not written yet.
+    pub fn has_noted(&self) -> bool {
+        !self.noted.is_empty()
+    }
+
+    /// Appends the noted rows to the journal with one write(2), then hands them to the recorder.
+    /// Never waits for the database.
     ///
-    /// When it returns `Ok`, the row survives the death of the process. When it fails (the disk
-    /// is full), the row is not in the journal and not counted; the next call tries anew.
+    /// When it returns `Ok`, the rows survive the death of the process. When it fails (the disk is
+    /// full), at least one of them is not in the journal and not counted, which the log tells of;
+    /// the next call tries anew with its own.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let mut lines = mem::take(&mut self.lines);
+        let mut noted = mem::take(&mut self.noted);
+        let mut result = self.append(&lines, &mut noted);
+        if result.is_err() && noted.len() > 1 {
+            // There may be room for some of them.
+            result = self.append_each(&lines, &mut noted);
+        }
+        if let (Err(error), [(row, _), ..]) = (&result, noted.as_slice()) {
+            warn!(%error, request.id = %row.id, "the usage row of request `{}` could not be journaled", row.id);
+        }
+        self.healthy = result.is_ok();
+        lines.clear();
+        noted.clear();
+        (self.lines, self.noted) = (lines, noted);
+        result
+    }
+
+    /// [`Pen::note`] and [`Pen::flush`].
     pub fn write(&mut self, row: UsageRow) -> io::Result<()> {
-        let written = self.append(row);
-        self.healthy = written.is_ok();
-        let (record, start) = written?;
-        self.hand_over(record, start);
-        Ok(())
+        self.note(row);
+        self.flush()
+    }
+
+    fn append_each(&mut self, lines: &[u8], noted: &mut Vec<(Record, u32)>) -> io::Result<()> {
+        let (mut rest, mut result) = (lines, Ok(()));
+        for (row, length) in mem::take(noted) {
+            let (line, after) = rest.split_at_checked(length as usize).unwrap_or((rest, &[]));
+            rest = after;
+            let mut one = vec![(row, length)];
+            if let Err(error) = self.append(line, &mut one) {
+                noted.append(&mut one);
+                result = Err(error);
+            }
+        }
+        result
     }
 
     /// Whether the row of a request that begins now will find room on the disk. If not, it is
@@ -123,26 +173,31 @@ impl Pen {
         Ok(())
     }
 
-    /// Returns the row as it is stored, and where its line began.
-    fn append(&mut self, row: UsageRow) -> io::Result<(Record, Position)> {
-        self.line.clear();
-        if self.torn {
-            self.line.push(b'\n');
+    /// Writes lines and hands their rows over; they stay in `noted` where that fails.
+    fn append(&mut self, lines: &[u8], noted: &mut Vec<(Record, u32)>) -> io::Result<()> {
+        if lines.is_empty() {
+            return Ok(());
         }
-        let record = Record::write_line(row, &mut self.line);
-        let length = u32::try_from(self.line.len()).map_err(io::Error::other)?;
+        let length = u32::try_from(lines.len()).map_err(io::Error::other)?;
         if self.end.offset > 0 && self.end.offset.saturating_add(length) > SEGMENT_BYTES {
             self.turn_page();
         }
-        let start = self.end;
-        let after = start.offset.checked_add(length).ok_or(io::ErrorKind::FileTooLarge)?;
-        let written = write_once(&mut self.file, &self.line)?;
-        if written < self.line.len() {
+        if self.torn {
+            write_once(&mut self.file, b"\n")?;
+            self.torn = false;
+            self.end.offset = self.end.offset.saturating_add(1);
+        }
+        self.end.offset.checked_add(length).ok_or(io::ErrorKind::FileTooLarge)?;
+        let written = write_once(&mut self.file, lines)?;
+        if written < lines.len() {
             return Err(self.cut_off(written));
         }
-        self.torn = false;
-        self.end.offset = after;
-        Ok((record, start))
+        for (row, length) in noted.drain(..) {
+            let start = self.end;
+            self.end.offset += length;
+            self.hand_over(row, start);
+        }
+        Ok(())
     }
 
     /// Goes on in a new segment. Where the disk has no room for one, in the old one, which may
@@ -192,6 +247,15 @@ impl Pen {
                 progress.behind.store(true, Ordering::SeqCst);
                 self.shared.wake.notify_one();
             }
+        }
+    }
+}
+
+impl Drop for Pen {
+    fn drop(&mut self) {
+        if self.has_noted() {
+            // What could not be written is in the log.
+            let _ = self.flush();
         }
     }
 }

@@ -118,7 +118,9 @@ fn messages(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         let role = message.one_of("role", &roles)?.unwrap_or_default();
         let text = content(&message, role, prompt)?;
         prompt.words += count_words(&text);
-        prompt.user_spoke_last = role == "user";
+        if role != "system" {
+            prompt.user_spoke_last = role == "user";
+        }
         match role {
             "user" => {
                 only(&message, &["role", "content"])?;

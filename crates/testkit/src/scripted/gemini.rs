@@ -48,6 +48,9 @@ pub(super) fn is_third(model: &str) -> bool {
 
 /// The signature of a call: the only one that the checks accept. It is base64.
 pub(super) fn signature(name: &str, arguments: &Value) -> String {
+    // A protocol buffer's members have no order, and agents change it.
+    let mut arguments = arguments.clone();
+    arguments.sort_all_objects();
     let text = format!("{name}{arguments}");
     let hash = text.bytes().fold(7_u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
     format!("{hash:016x}")

@@ -120,7 +120,9 @@ fn messages(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         let role = message.one_of("role", &roles)?.unwrap_or_default();
         let text = message.text("content")?.to_owned();
         prompt.words += count_words(&text);
-        prompt.user_spoke_last = role == "user";
+        if role != "system" {
+            prompt.user_spoke_last = role == "user";
+        }
         for image in message.list("images")? {
             let letters = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
             if !image.as_str().is_some_and(|data| data.chars().all(letters)) {

@@ -43,7 +43,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     top.number("presence_penalty", -2.0, 2.0)?;
     top.flag("logprobs")?;
     top.count("top_logprobs", 0)?;
-    top.maybe_text("user")?;
+    user(&top)?;
     top.object("logit_bias")?;
     top.object("response_format")?;
     top.one_of("reasoning_effort", &["none", "minimal", "low", "medium", "high", "xhigh"])?;
@@ -58,6 +58,18 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     prompt.stop = stop(&top)?;
     let choices = top.count("n", 1)?.unwrap_or(1);
     Ok(Ask { model, prompt, stream, include_usage, choices })
+}
+
+/// The user's name, which is no longer than this.
+pub(super) fn user(top: &Fields<'_>) -> Result<(), Refuse> {
+    let length = top.maybe_text("user")?.map_or(0, |user| user.chars().count());
+    if length <= 64 {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid 'user': string too long. Expected a string with maximum length 64, but got a string with length {length} instead."
+    );
+    Err(Refuse::bad("user", message, "string_above_max_length"))
 }
 
 fn stop(top: &Fields<'_>) -> Result<Vec<String>, Refuse> {
@@ -104,7 +116,9 @@ fn messages(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         }
         let text = content(&message, role, prompt)?;
         prompt.words += count_words(&text);
-        prompt.user_spoke_last = role == "user";
+        if !matches!(role, "system" | "developer") {
+            prompt.user_spoke_last = role == "user";
+        }
         match role {
             "user" => {
                 prompt.results.clear();

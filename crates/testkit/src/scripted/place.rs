@@ -48,7 +48,8 @@ pub(super) fn own(shared: &Shared, recorded: &Recorded) -> Result<Recorded, Refu
     plain.path = place.own.to_owned();
     plain.query = None;
     plain.body = body.to_string().into();
-    let name = if place.own.ends_with("/messages") { "x-api-key" } else { AUTHORIZATION.as_str() };
+    let name =
+        if place.own.starts_with("/v1/messages") { "x-api-key" } else { AUTHORIZATION.as_str() };
     let key = lock(&shared.key).clone().unwrap_or_else(|| "k".to_owned());
     let text = if name == "x-api-key" { key } else { format!("Bearer {key}") };
     let value = HeaderValue::try_from(text).expect("a key that fits a header");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     CREATED_S, Recorded, Shared, anthropic, bedrock,
     body::{Ending, Paced, Watch},
-    cohere, embeddings, gemini, lock, ollama, openai, place,
+    cohere, embeddings, gemini, lock, oci, ollama, openai, place,
     refuse::Refuse,
     reply::{Flavour, Reply, What},
     responses,
@@ -40,6 +40,7 @@ enum Spelling {
     Ollama,
     Bedrock,
     Gemini,
+    Oci,
 }
 
 impl Spelling {
@@ -49,6 +50,7 @@ impl Spelling {
             "/v2/chat" | "/v2/embed" => Spelling::Cohere,
             path if path.starts_with("/api/") => Spelling::Ollama,
             path if bedrock::named(path).is_some() => Spelling::Bedrock,
+            oci::PATH => Spelling::Oci,
             path if path.starts_with("/messages") => Spelling::Anthropic,
             _ => Spelling::OpenAi,
         }
@@ -62,10 +64,13 @@ enum Ask {
     Cohere(cohere::Ask),
     Ollama(ollama::Ask),
     Bedrock(bedrock::Ask),
+    Oci(oci::Ask),
     Responses(responses::Ask),
     Gemini(gemini::Ask),
     /// Google's count: `totalTokens`.
     GeminiCount(String, u64),
+    /// Bedrock's: `inputTokens`.
+    BedrockCount(String, u64),
     Embeddings(String, Value),
     CountTokens(String, u64),
 }
@@ -107,7 +112,7 @@ pub(super) async fn respond(
         false => Spelling::of(path),
     };
     let outcome = match (&recorded.method, path) {
-        (&Method::GET | &Method::DELETE, _) if path.starts_with("/responses/") => {
+        (&Method::GET | &Method::DELETE | &Method::POST, _) if path.starts_with("/responses/") => {
             stored(&shared, path, &recorded).map(Outcome::Json)
         }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
@@ -177,12 +182,16 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     if spelling == Spelling::Bedrock {
         return bedrock::aws::authorise(recorded, "bedrock");
     }
+    if spelling == Spelling::Oci {
+        return oci::authorise(recorded);
+    }
     let text = |name: &str| {
         recorded.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
     };
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = match spelling {
-        Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama | Spelling::Bedrock => bearer,
+        Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama => bearer,
+        Spelling::Bedrock | Spelling::Oci => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
         Spelling::Gemini => text("x-goog-api-key"),
@@ -210,6 +219,10 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
         (false, Spelling::Bedrock, _) => Err(Refuse::new(403, "Missing Authentication Token")),
+        (false, Spelling::Oci, _) => Err(Refuse::new(
+            401,
+            "The required information to complete authentication was not provided.",
+        )),
         (false, Spelling::OpenAi, None) => Err(Refuse::new(401, "You didn't provide an API key.")),
         (false, Spelling::OpenAi, Some(key)) => {
             Err(Refuse::new(401, format!("Incorrect API key provided: {key}.")))
@@ -241,15 +254,20 @@ fn list(
 fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
     authorise(shared, recorded, Spelling::OpenAi)?;
     let rest = path.strip_prefix("/responses/").unwrap_or_default();
-    let (id, items) = match rest.strip_suffix("/input_items") {
-        Some(id) => (id, true),
-        None => (rest, false),
+    let (id, tail) = rest.split_once('/').unwrap_or((rest, ""));
+    let items = match (tail, &recorded.method) {
+        ("", &Method::GET | &Method::DELETE) | ("cancel", &Method::POST) => false,
+        ("input_items", &Method::GET) => true,
+        _ => return Err(Refuse::new(404, format!("Invalid URL ({} {path})", recorded.method))),
     };
     let mut stored = lock(&shared.stored);
     let found = stored
         .get(id)
         .cloned()
         .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
+    if tail == "cancel" {
+        return Err(Refuse::new(400, "Cannot cancel a synchronous response."));
+    }
     if recorded.method == Method::DELETE {
         stored.remove(id);
         return Ok(json!({"id": id, "object": "response", "deleted": true}));
@@ -291,13 +309,22 @@ fn ask(
             Ask::Embeddings(model, answer)
         }
         "/api/chat" => Ask::Ollama(ollama::check(&body)?),
+        oci::PATH => Ask::Oci(oci::check(&body)?),
         "/api/embed" => {
             let (model, answer) = ollama::embed(&body)?;
             Ask::Embeddings(model, answer)
         }
         path if spelling == Spelling::Bedrock => {
-            let (model, stream) = bedrock::named(path).unwrap_or_default();
-            Ask::Bedrock(bedrock::check(&body, model, stream)?)
+            match bedrock::named(path).unwrap_or_else(|| (String::new(), bedrock::Action::Whole)) {
+                (model, bedrock::Action::Count) => {
+                    let words = bedrock::count(&body, &model)?;
+                    Ask::BedrockCount(model, words)
+                }
+                (model, action) => {
+                    let stream = action == bedrock::Action::Stream;
+                    Ask::Bedrock(bedrock::check(&body, model, stream)?)
+                }
+            }
         }
         "/messages" => Ask::Anthropic(anthropic::check::check(&body, false)?),
         "/messages/count_tokens" => {
@@ -312,15 +339,16 @@ fn ask(
         Ask::Cohere(ask) => &ask.model,
         Ask::Ollama(ask) => &ask.model,
         Ask::Bedrock(ask) => &ask.model,
+        Ask::Oci(ask) => &ask.model,
         Ask::Responses(ask) => &ask.model,
         Ask::Gemini(ask) => &ask.model,
-        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) | Ask::GeminiCount(model, _) => {
-            model
-        }
+        Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
+        Ask::GeminiCount(model, _) | Ask::BedrockCount(model, _) => model,
     };
     let (base, words) = model.split_once('+').unwrap_or((model, ""));
     let known = match spelling {
         Spelling::Bedrock => bedrock::exists(base) || lock(&shared.models).contains(base),
+        Spelling::Oci => oci::exists(base) || lock(&shared.models).contains(base),
         _ => lock(&shared.models).contains(base),
     };
     let reply = Reply::named(words).filter(|_| known);
@@ -378,6 +406,7 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
         ),
         Spelling::Ollama => Refuse::new(404, format!("model '{model}' not found")),
         Spelling::Bedrock => Refuse::new(400, "The provided model identifier is invalid."),
+        Spelling::Oci => Refuse::new(404, format!("Entity with key {model} not found")),
         Spelling::Gemini => Refuse::new(
             404,
             format!(
@@ -458,6 +487,8 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             (EVENT_STREAM, bedrock::events(&said(&ask.prompt), reply, serial))
         }
         Ask::Bedrock(ask) => whole(bedrock::whole(&said(&ask.prompt), reply, serial)),
+        Ask::Oci(ask) if ask.stream => (SSE, oci::events(&said(&ask.prompt), ask, reply, serial)),
+        Ask::Oci(ask) => whole(oci::whole(&said(&ask.prompt), ask, reply, serial)),
         Ask::Responses(ask) if ask.stream => {
             (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
         }
@@ -468,6 +499,7 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
         },
         Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
+        Ask::BedrockCount(_, words) => whole(json!({"inputTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
         Ask::CountTokens(_, words) => whole(json!({"input_tokens": words})),
     }
@@ -523,6 +555,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
         Spelling::Cohere => cohere::error(refuse, serial),
         Spelling::Ollama => ollama::error(refuse),
         Spelling::Bedrock => bedrock::error(refuse),
+        Spelling::Oci => oci::error(refuse),
         Spelling::Gemini => gemini::error(refuse),
     };
     let mut answer = json_answer(refuse.status, &body, watch);

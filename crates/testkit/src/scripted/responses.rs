@@ -54,10 +54,18 @@ pub(super) struct Ask {
     pub(super) stream: bool,
     pub(super) store: bool,
     pub(super) previous: Option<String>,
-    /// Custom tools by name.
-    custom: Vec<String>,
+    own: Own,
     encrypted: bool,
     body: Value,
+}
+
+/// What its tools are beside functions.
+#[derive(Debug, Default)]
+struct Own {
+    /// Custom tools by name.
+    custom: Vec<String>,
+    /// Functions of namespaces: the name and the namespace.
+    spaces: Vec<(String, String)>,
 }
 
 /// Checks a request as the API does.
@@ -72,12 +80,14 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     if let Some(text) = top.maybe_text("instructions")? {
         prompt.words += count_words(text);
     }
-    input(&top, &mut prompt)?;
-    let custom = tools(&top, &mut prompt)?;
+    let mut own = Own::default();
+    input(&top, &mut prompt, &mut own)?;
+    tools(&top, &mut prompt, &mut own)?;
     top.number("temperature", 0.0, 2.0)?;
     top.number("top_p", 0.0, 1.0)?;
     top.count("top_logprobs", 0)?;
     prompt.max_tokens = top.count("max_output_tokens", 16)?;
+    super::openai::user(&top)?;
     top.one_of("truncation", &["auto", "disabled"])?;
     top.one_of("service_tier", &["auto", "default", "flex", "priority"])?;
     top.flag("background")?;
@@ -96,7 +106,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
         stream: top.flag("stream")?,
         store: top.get("store").is_none_or(|store| store != false),
         previous: top.maybe_text("previous_response_id")?.map(str::to_owned),
-        custom,
+        own,
         encrypted,
         body: body.clone(),
     })
@@ -114,7 +124,7 @@ fn text(top: &Fields<'_>) -> Result<(), Refuse> {
     Ok(())
 }
 
-fn input(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
+fn input(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), Refuse> {
     let items = match top.get("input") {
         None if top.get("previous_response_id").is_some() || top.get("prompt").is_some() => {
             return Ok(());
@@ -165,6 +175,10 @@ fn input(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
                     return Err(Refuse::bad("input", message, "invalid_encrypted_content"));
                 }
             }
+            "additional_tools" => {
+                item.one_of("role", &["developer"])?;
+                offered(&item, prompt, own)?;
+            }
             "item_reference"
             | "local_shell_call"
             | "local_shell_call_output"
@@ -185,7 +199,9 @@ fn message(item: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
     let assistant = role == Some("assistant");
     let said = said(item, "content", assistant, prompt)?;
     prompt.words += count_words(&said);
-    prompt.user_spoke_last = role == Some("user");
+    if !matches!(role, Some("system" | "developer")) {
+        prompt.user_spoke_last = role == Some("user");
+    }
     if role == Some("user") {
         prompt.results.clear();
         prompt.text = said;
@@ -229,13 +245,12 @@ fn said(
     Ok(text.join(" "))
 }
 
-/// The names of custom tools.
-fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
-    let mut custom = Vec::new();
+fn offered(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), Refuse> {
     for (i, tool) in top.list("tools")?.iter().enumerate() {
-        let tool = Fields::new(tool, &format!("tools[{i}]"))?;
+        let tool = Fields::new(tool, &format!("{}[{i}]", top.path("tools")))?;
         tool.required("type")?;
-        let kinds = ["function", "custom", "web_search", "file_search", "local_shell", "mcp"];
+        let kinds =
+            ["function", "custom", "namespace", "web_search", "file_search", "local_shell", "mcp"];
         match tool.one_of("type", &kinds)?.unwrap_or_default() {
             "function" => {
                 let name = tool.text("name")?;
@@ -247,14 +262,35 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
                 let schema = tool.get("parameters").cloned().unwrap_or_else(|| json!({}));
                 prompt.tools.push((name.to_owned(), schema));
             }
+            "namespace" => {
+                let space = tool.text("name")?;
+                for (j, one) in tool.list("tools")?.iter().enumerate() {
+                    let one = Fields::new(one, &format!("{}[{j}]", tool.path("tools")))?;
+                    one.required("type")?;
+                    let custom = one.one_of("type", &["function", "custom"])? == Some("custom");
+                    let name = one.text("name")?.to_owned();
+                    let schema = one.get("parameters").cloned().unwrap_or_else(|| json!({}));
+                    let text = json!({"type": "string"});
+                    prompt.tools.push((name.clone(), if custom { text } else { schema }));
+                    if custom {
+                        own.custom.push(name.clone());
+                    }
+                    own.spaces.push((name, space.to_owned()));
+                }
+            }
             "custom" => {
                 let name = tool.text("name")?.to_owned();
                 prompt.tools.push((name.clone(), json!({"type": "string"})));
-                custom.push(name);
+                own.custom.push(name);
             }
             _ => {}
         }
     }
+    Ok(())
+}
+
+fn tools(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), Refuse> {
+    offered(top, prompt, own)?;
     top.flag("parallel_tool_calls")?;
     match top.get("tool_choice") {
         None => {}
@@ -274,7 +310,7 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<Vec<String>, Refuse> {
             }
         }
     }
-    Ok(custom)
+    Ok(())
 }
 
 /// The id of the answer to the request of this number.
@@ -345,7 +381,7 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
     }
     for (n, call) in said.calls.iter().enumerate() {
         let call_id = format!("call_{serial:06}_{n}");
-        items.push(match ask.custom.contains(&call.name) {
+        let mut item = match ask.own.custom.contains(&call.name) {
             true => json!({
                 "id": format!("ctc_{serial:06}_{n}"), "type": "custom_tool_call",
                 "status": "completed", "call_id": call_id, "name": call.name,
@@ -356,7 +392,11 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
                 "status": "completed", "call_id": call_id, "name": call.name,
                 "arguments": call.arguments.to_string(),
             }),
-        });
+        };
+        if let Some((_, space)) = ask.own.spaces.iter().find(|(name, _)| *name == call.name) {
+            item["namespace"] = json!(space);
+        }
+        items.push(item);
     }
     if let Some(text) = &said.text {
         items.push(json!({

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use tollgate_testkit::{ScriptedUpstream, call};
+use tollgate_testkit::{ScriptedUpstream, call, scripted::oci};
 
 const HEADERS: [(&str, &str); 2] =
     [("authorization", "Bearer k"), ("content-type", "application/json")];
@@ -63,5 +63,34 @@ async fn ollama_streams_lines_unless_told_not_to() {
         let answer = post(&up, "/api/chat", &body).await;
         assert_eq!(answer.status, 400, "{name}");
         assert!(answer.json()["error"].is_string(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn oci_answers_signed_requests_alone() {
+    let up = ScriptedUpstream::start().await;
+    let chat = json!({
+        "compartmentId": oci::COMPARTMENT,
+        "servingMode": { "servingType": "ON_DEMAND", "modelId": "meta.llama-3.3-70b-instruct" },
+        "chatRequest": { "apiFormat": "GENERIC", "messages": [] },
+    });
+    let key = format!("{}/{}/{}", oci::TENANCY, oci::USER, oci::FINGERPRINT);
+    let signed = |headers: &str| {
+        format!(
+            "Signature version=\"1\",keyId=\"{key}\",algorithm=\"rsa-sha256\",\
+             headers=\"{headers}\",signature=\"AAAA\""
+        )
+    };
+    let all = "date (request-target) host content-length content-type x-content-sha256";
+    for (authorization, why) in [
+        ("Bearer k".to_owned(), "Missing or invalid Authorization header"),
+        (signed("date (request-target) host"), "`content-length` is not signed"),
+        (signed(all), "the date is none of HTTP's"),
+    ] {
+        let headers = [("authorization", &*authorization), ("content-type", "application/json")];
+        let url = format!("{}/20231130/actions/chat", up.url());
+        let answer = call::call("POST", &url, &headers, chat.to_string()).await;
+        assert_eq!(answer.status, 401, "{}", answer.text());
+        assert_eq!(answer.json(), json!({ "code": "NotAuthenticated", "message": why }));
     }
 }

@@ -7,7 +7,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
 use super::json;
-use crate::{exchange::relay::edit::clamped, provider::Patch, target::Target};
+use crate::{
+    exchange::relay::edit::{clamped, says},
+    provider::Patch,
+    target::Target,
+};
 
 /// Top-level fields and their JSON text.
 #[derive(Debug, Default)]
@@ -74,9 +78,25 @@ impl Body {
     /// Applies the provider's patches, and writes it all down. For dialects in which the target's
     /// defaults are no top-level fields.
     pub(super) fn patched(mut self, to: &Target) -> Bytes {
+        self.apply_patches(to);
+        self.written()
+    }
+
+    /// Applies the provider's patches.
+    pub(super) fn apply_patches(&mut self, to: &Target) {
         for patch in &to.provider.patch {
             self.patch(patch);
         }
+    }
+
+    /// Takes a field out that belongs elsewhere.
+    pub(super) fn take(&mut self, name: &str) -> Option<Bytes> {
+        let at = self.fields.iter().position(|(other, _)| other == name)?;
+        Some(self.fields.remove(at).1)
+    }
+
+    /// Writes it all down.
+    pub(super) fn written(&self) -> Bytes {
         let size = self.fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let mut out = BytesMut::with_capacity(size);
         json::object(&mut out, |o| {
@@ -90,6 +110,9 @@ impl Body {
     fn patch(&mut self, patch: &Patch) {
         match patch {
             Patch::Drop(name) | Patch::Cut(name) => self.fields.retain(|(other, _)| other != name),
+            Patch::CutValue(name, value) => {
+                self.fields.retain(|(other, text)| other != name || !says(text, value));
+            }
             Patch::RenameText(from, to) => {
                 let text = |(name, value): &(Cow<'_, str>, Bytes)| {
                     name == from && value.starts_with(b"\"")

@@ -4,10 +4,12 @@ use serde::Deserialize;
 
 use crate::exchange::Malformed;
 
-/// `{"input_tokens": 14}`: Anthropic's answer, and that of OpenAI's responses.
+/// `{"input_tokens": 14}`: Anthropic's answer, and that of OpenAI's responses; `inputTokens` is
+/// Bedrock's.
 pub(super) fn input_tokens(body: &[u8]) -> Result<u64, Malformed> {
     #[derive(Deserialize)]
     struct Reply {
+        #[serde(alias = "inputTokens")]
         input_tokens: u64,
     }
     match serde_json::from_slice(body) {

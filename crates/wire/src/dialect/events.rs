@@ -9,6 +9,8 @@ use crate::{
 
 /// What a dialect makes of its events, one at a time.
 pub(super) trait Events: Default + Send {
+    /// Most bytes of an event.
+    const MAX_BYTES: usize = sse::MAX_EVENT_BYTES;
     /// One event's data.
     fn frame(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Fault>;
     /// True once the event that marks the end has come.
@@ -16,10 +18,15 @@ pub(super) trait Events: Default + Send {
 }
 
 /// Reads a stream.
-#[derive(Default)]
 pub(super) struct Decoder<S> {
     sse: sse::Decoder,
     state: S,
+}
+
+impl<S: Events> Default for Decoder<S> {
+    fn default() -> Self {
+        Decoder { sse: sse::Decoder::up_to(S::MAX_BYTES), state: S::default() }
+    }
 }
 
 impl<S: Events> Decode for Decoder<S> {

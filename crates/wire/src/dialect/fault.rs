@@ -26,6 +26,7 @@ const CONTEXT_WINDOW: &[&str] = &[
     "is longer than the model's context length",
     "input tokens exceed the configured limit",
     "`inputs` tokens + `max_new_tokens` must be",
+    "`inputs` must have less than",
     "exceeds the available context size",
     "exceeds the maximum number of tokens allowed",
     "prompt is too long",
@@ -55,6 +56,8 @@ const CONTENT_POLICY: &[&str] = &[
     "content_filter",
     "datainspectionfailed",
     "data_inspection_failed",
+    // OCI's guardrails
+    "inappropriate content detected",
 ];
 
 /// What an upstream says of an error, wherever it put it.
@@ -69,6 +72,8 @@ pub(super) struct Complaint {
     /// A status inside the body (`error.code: 502`, `error.status: 429`), as aggregators send it
     /// within streams.
     pub(super) status: Option<u16>,
+    /// What a container answered that SageMaker's 424 tells of.
+    pub(super) original_status: Option<u16>,
 }
 
 /// The fault that an answer with an error status means.
@@ -76,7 +81,8 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Faul
     let mut complaint = complaint(body);
     let amazon = headers.get("x-amzn-errortype").and_then(|name| name.to_str().ok());
     complaint.error_type = complaint.error_type.or_else(|| amazon.and_then(exception));
-    let mut fault = complaint.into_fault(Some(status.as_u16()));
+    let status = complaint.original_status.unwrap_or(status.as_u16());
+    let mut fault = complaint.into_fault(Some(status));
     fault.retry_after_ms = retry_after_ms(headers).or(fault.retry_after_ms);
     fault.body = clip(body);
     fault
@@ -246,6 +252,14 @@ fn status_of_type(error_type: Option<&str>) -> Option<u16> {
         "ThrottlingException" | "ModelNotReadyException" => 429,
         "InternalServerException" => 500,
         "ServiceUnavailableException" => 503,
+        // OCI's: <https://docs.oracle.com/en-us/iaas/Content/API/References/apierrors.htm>
+        "CannotParseRequest" | "InvalidParameter" | "LimitExceeded" | "MissingParameter" => 400,
+        "NotAuthenticated" => 401,
+        "NotAuthorized" => 403,
+        "NotAuthorizedOrNotFound" => 404,
+        "TooManyRequests" => 429,
+        "InternalServerError" => 500,
+        "ServiceUnavailable" => 503,
         _ => return None,
     })
 }
@@ -327,6 +341,12 @@ fn of_object(value: &Value) -> Complaint {
         param: text("param").or(google.field),
         retry_after_ms: google.retry_after_ms,
         status,
+        // https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+        original_status: value
+            .get("OriginalStatusCode")
+            .and_then(Value::as_u64)
+            .and_then(|status| u16::try_from(status).ok())
+            .filter(|status| (400..600).contains(status)),
     }
 }
 

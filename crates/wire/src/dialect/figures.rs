@@ -52,6 +52,8 @@ impl Figures {
             Dialect::Cohere => self.cohere(&mut scan, text),
             Dialect::Ollama => self.ollama(&mut scan, text),
             Dialect::Gemini => self.gemini(&mut scan, text),
+            Dialect::Oci | Dialect::OciCohere => self.oci(&mut scan, text),
+            Dialect::Tgi | Dialect::WatsonxText => self.text(&mut scan, text),
             _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
@@ -84,6 +86,8 @@ impl Figures {
     /// The operation has no tokens to answer with.
     pub(crate) fn has_no_output(&mut self) {
         self.output = self.output.or(Some(0));
+        // Voyage says the total alone.
+        self.input = self.input.or(self.total);
     }
 
     /// The counts as usage. `estimate` stands in for what was not said: input, output.
@@ -311,6 +315,42 @@ impl Figures {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"prompt_eval_count" => figures.count(scan, text, |f| &mut f.input),
             b"eval_count" => figures.count(scan, text, |f| &mut f.output),
+            _ => scan.skip(),
+        })
+    }
+
+    /// Hugging Face's and watsonx's. Those of a stream are cumulative, and later ones leave out what
+    /// was said of the prompt.
+    fn text(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"input_length" | b"input_token_count" => figures.larger(scan, text, |f| &mut f.input),
+            b"generated_tokens" if scan.look() == Some(b'[') => scan.skip(),
+            b"generated_tokens" | b"generated_token_count" => {
+                figures.larger(scan, text, |f| &mut f.output)
+            }
+            _ => scan.skip(),
+        })
+    }
+
+    /// OpenAI's, in camelCase.
+    /// <https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/20231130/datatypes/Usage>
+    fn oci(&mut self, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        self.members(scan, text, |figures, key, scan| match key.raw {
+            b"promptTokens" => figures.count(scan, text, |f| &mut f.input),
+            b"completionTokens" => figures.count(scan, text, |f| &mut f.output),
+            b"totalTokens" => figures.count(scan, text, |f| &mut f.total),
+            b"promptTokensDetails" => {
+                figures.members(scan, text, |figures, key, scan| match key.raw {
+                    b"cachedTokens" => figures.count(scan, text, |f| &mut f.cache_read),
+                    _ => scan.skip(),
+                })
+            }
+            b"completionTokensDetails" => {
+                figures.members(scan, text, |figures, key, scan| match key.raw {
+                    b"reasoningTokens" => figures.count(scan, text, |f| &mut f.reasoning),
+                    _ => scan.skip(),
+                })
+            }
             _ => scan.skip(),
         })
     }

@@ -1,6 +1,7 @@
 //! One module a dialect. A dialect is a [`Surface`] (the client's side), an [`Upstream`] (the
 //! provider's side), or both.
 
+mod annotation;
 pub mod anthropic;
 pub mod bedrock;
 mod body;
@@ -12,13 +13,18 @@ mod events;
 pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
+mod foreign;
 pub mod gemini;
 mod json;
+pub mod oci;
 pub mod ollama;
 pub mod openai;
+mod preset;
 pub mod responses;
+mod search;
 mod sieve;
 mod signature;
+pub mod text;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -144,10 +150,48 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::Bedrock => &bedrock::Bedrock,
         Dialect::Cohere => &cohere::Cohere,
         Dialect::Ollama => &ollama::Ollama,
+        Dialect::Oci => &oci::Oci,
+        Dialect::OciCohere => &oci::cohere::OciCohere,
+        Dialect::Tgi => &text::Tgi,
+        Dialect::WatsonxText => &text::WatsonxText,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Responses => &responses::Responses,
         _ => return None,
     })
+}
+
+/// Says in the target's words what the dialects of client and target call differently.
+pub(crate) fn settle(
+    ask: &mut Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<(), CannotAsk> {
+    responses::allow(ask);
+    search::settle(ask, to, dropped)
+}
+
+/// Refuses sound where the client's dialect has none in its answers: what is said aloud would be
+/// left of it as text.
+pub(crate) fn hears(
+    surface: Dialect,
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<(), CannotAsk> {
+    const NAME: &str = "modalities";
+    if matches!(surface, Dialect::Openai | Dialect::Gemini) {
+        return Ok(());
+    }
+    let aloud = |json: &[u8]| {
+        serde_json::from_slice::<Vec<String>>(json)
+            .is_ok_and(|words| words.iter().any(|word| word.eq_ignore_ascii_case("audio")))
+    };
+    let asked = ask.extra.iter().any(|(name, raw)| **name == *NAME && aloud(raw.get().as_bytes()));
+    if asked || to.defaults.iter().any(|(name, json)| name == NAME && aloud(json)) {
+        let why = format!("answers in {} have no sound", surface.name());
+        sieve::Sieve::new(to, dropped).refuse(NAME, &why)?;
+    }
+    Ok(())
 }
 
 /// An error of ours as a JSON body in `surface`'s spelling.

@@ -34,6 +34,32 @@ fn refusals_in_both_spellings() {
 }
 
 #[test]
+fn anthropics_sdks_are_told_to_go_on_without_a_thread() {
+    let why = Refusal::new(RefusalKind::InvalidRequest, "no").param("thread");
+    assert_eq!(
+        text(&refusal(Dialect::Anthropic, &why)),
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"no","details":{"error_code":"thread_unsupported_request"}}}"#
+    );
+}
+
+#[test]
+fn what_openai_says_of_every_fault_is_less_than_anthropic_says() {
+    for (status, expect) in [
+        (StatusCode::NOT_FOUND, "not_found_error"),
+        (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
+        (StatusCode::CONFLICT, "invalid_request_error"),
+    ] {
+        let why = Refusal {
+            status: Some(status),
+            error_type: Some("invalid_request_error".to_owned()),
+            ..Refusal::new(RefusalKind::Upstream, "no")
+        };
+        let said = refusal(Dialect::Anthropic, &why);
+        assert!(text(&said).contains(&format!(r#""type":"{expect}","message""#)), "{status}");
+    }
+}
+
+#[test]
 fn an_upstreams_own_type_and_code_are_passed_on() {
     let why = Refusal {
         status: Some(StatusCode::BAD_REQUEST),

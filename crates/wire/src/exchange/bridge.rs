@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head, thread};
 use crate::{
     Dialect, Operation,
     dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
@@ -198,15 +198,18 @@ impl Exchange for Bridge {
             model: to.model.to_string(),
             why: format!("it is asked in {} alone", self.upstream.name()),
         })?;
+        thread::refuse(self.surface, payload)?;
         let mut ask = surface.read(payload)?;
         if self.upstream == Dialect::Bedrock {
             ask.extra.extend(head::betas(&payload.headers));
         }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
+        dialect::hears(self.surface, &ask, to, &mut self.dropped)?;
         let encoder = ask.stream.then(|| surface.encoder(&ask));
         self.writer = if ask.stream { None } else { surface.writer(&ask) };
         if self.surface != self.upstream {
+            dialect::settle(&mut ask, to, &mut self.dropped)?;
             surface.elsewhere(&mut ask, to, &mut self.dropped)?;
             dialect::responses::unseal_for(self.upstream, &mut ask);
         }

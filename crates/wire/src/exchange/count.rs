@@ -3,6 +3,8 @@
 //! An upstream of the client's own dialect is relayed to, as ever. Where no upstream can count, the
 //! gateway answers with [`locally`].
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
@@ -11,11 +13,15 @@ use crate::{
     Dialect, Operation,
     dialect::{self, Surface, Upstream},
     fault::{Fault, FaultKind},
+    provider::{Patch, Provider},
     refusal::Refusal,
     target::Target,
     tokens,
     usage::Usage,
 };
+
+/// What Bedrock says of a model that it does not count for.
+const CANNOT_COUNT: &str = "support counting tokens";
 
 /// A count between dialects.
 pub struct Counting {
@@ -51,6 +57,21 @@ pub(super) fn provider(dialect: Dialect) -> Result<&'static dyn Upstream, Malfor
     dialect::upstream(dialect).ok_or_else(|| no_chat(dialect))
 }
 
+/// The target as it is asked for a count: the model is said in the body where the path does not
+/// name it, as Vertex AI's for Claude's models.
+pub(super) fn target(dialect: Dialect, to: &Target) -> Target {
+    let own = to.provider.paths.get(&dialect);
+    let path = own.and_then(|paths| paths.get(&Operation::CountTokens));
+    let unnamed = path.is_some_and(|path| !path.of(false).contains("model}"));
+    let mut to = to.clone();
+    if unnamed {
+        let mut provider = Provider::clone(&to.provider);
+        provider.patch.retain(|patch| !matches!(patch, Patch::Cut(name) if name == "model"));
+        to.provider = Arc::new(provider);
+    }
+    to
+}
+
 fn no_chat(dialect: Dialect) -> Malformed {
     Malformed::new(format!("{} is not a dialect of chat on this side", dialect.name()))
 }
@@ -58,10 +79,13 @@ fn no_chat(dialect: Dialect) -> Malformed {
 impl Exchange for Counting {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let path = head::path(Operation::CountTokens, self.upstream, to, false)?;
-        let ask = client(self.surface)?.read_count(payload)?;
+        let mut ask = client(self.surface)?.read_count(payload)?;
         self.dropped.clear();
         // What cannot be counted is no reason not to count the rest.
-        let to = &Target { drop_params: true, ..to.clone() };
+        let to = &Target { drop_params: true, ..target(self.upstream, to) };
+        if self.surface != self.upstream {
+            dialect::settle(&mut ask, to, &mut self.dropped)?;
+        }
         let body = provider(self.upstream)?.write_count(&ask, to, &mut self.dropped)?;
         let headers = head::headers(self.upstream, false, &[], to);
         Ok(Call { path, headers, body: vec![body] })
@@ -103,7 +127,10 @@ impl Exchange for Counting {
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        dialect::fault(status, headers, &body)
+        let fault = dialect::fault(status, headers, &body);
+        // Nothing is wrong with what was asked: the model is one that cannot be counted for.
+        let unable = fault.message.contains(CANNOT_COUNT);
+        if unable { Fault { kind: FaultKind::NotFound, ..fault } } else { fault }
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {

@@ -9,6 +9,7 @@ use crate::{
     dialect::{self, embeddings},
     fault::{Fault, FaultKind},
     op::embeddings::{Input, Request},
+    provider::Embeds,
     refusal::Refusal,
     target::Target,
     usage::Usage,
@@ -21,6 +22,8 @@ const BYTES_A_TOKEN: u64 = 4;
 pub struct Embed {
     surface: Dialect,
     upstream: Dialect,
+    /// How the place spells them, where its dialect does not say.
+    form: Option<Embeds>,
     /// The model's name as the client is to see it.
     shown_model: Box<str>,
     ask: Option<Request>,
@@ -31,10 +34,11 @@ pub struct Embed {
 
 impl Embed {
     /// `shown_model` is the model name that the client is to see.
-    pub fn new(surface: Dialect, upstream: Dialect, shown_model: &str) -> Self {
+    pub fn new(surface: Dialect, to: &Target, shown_model: &str) -> Self {
         Embed {
             surface,
-            upstream,
+            upstream: to.dialect,
+            form: to.provider.embeds,
             shown_model: shown_model.into(),
             ask: None,
             usage: None,
@@ -48,7 +52,7 @@ impl Embed {
     }
 
     fn provider(&self) -> Result<&'static dyn embeddings::Upstream, Malformed> {
-        embeddings::upstream(self.upstream).ok_or_else(|| none(self.upstream))
+        embeddings::upstream(self.upstream, self.form).ok_or_else(|| none(self.upstream))
     }
 }
 

@@ -18,13 +18,20 @@ pub(super) fn path(
     to: &Target,
     streamed: bool,
 ) -> Result<String, Unsupported> {
-    let own = to.provider.paths.get(&dialect).and_then(|paths| paths.get(&operation));
-    if let Some(template) = own {
+    let paths = to.provider.paths.get(&dialect);
+    if let Some(template) = paths.and_then(|paths| paths.get(&operation)) {
         let path = place::with_model(template.of(streamed), &to.model);
-        return Ok([base_path(&to.base), &path].concat());
+        let (mut base, mut path) = (base_path(&to.base), path.as_str());
+        while let Some(rest) = path.strip_prefix("/..") {
+            base = base.rsplit_once('/').map_or("", |(parent, _)| parent);
+            path = rest;
+        }
+        return Ok([base, path].concat());
     }
     // A count is worth no failed call: it is asked for only where the provider is known to have it.
-    let has = operation != Operation::CountTokens || to.provider.ops.contains(&operation);
+    // And where paths are the provider's own, what has none is not at the dialect's.
+    let certain = operation != Operation::CountTokens && paths.is_none();
+    let has = certain || to.provider.ops.contains(&operation);
     let path = matrix::upstream(operation, dialect, &to.model, streamed);
     let Some(path) = path.filter(|_| has) else {
         return Err(Unsupported {

@@ -37,7 +37,14 @@ struct List {
 }
 
 impl List {
+    /// The data of an event: an item, but for the word of OpenAI's that some end streams with.
     fn item(&mut self, item: &[u8], out: &mut BytesMut) {
+        if item.trim_ascii() == b"[DONE]" {
+            self.close(out);
+        }
+        if self.closed {
+            return;
+        }
         let before: &[u8] = if self.begun { b",\r\n" } else { b"[" };
         out.extend_from_slice(before);
         out.extend_from_slice(item);

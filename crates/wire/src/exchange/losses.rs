@@ -350,6 +350,18 @@ pub const LOSSES: &[Loss] = &[
     Loss {
         dialect: Dialect::Openai,
         side: Side::Reply,
+        path: "choices.*.message.annotations",
+        why: "what Perplexity found stands where OpenAI says what a text cites, too",
+    },
+    Loss {
+        dialect: Dialect::Openai,
+        side: Side::Reply,
+        path: "choices.*.message.content",
+        why: "what is said aloud is text, too, for clients whose dialect has no sound",
+    },
+    Loss {
+        dialect: Dialect::Openai,
+        side: Side::Reply,
         path: "usage.completion_tokens_details.accepted_prediction_tokens",
         why: "part of the total; nothing is priced by it",
     },
@@ -364,6 +376,12 @@ pub const LOSSES: &[Loss] = &[
         side: Side::Reply,
         path: "usage.cost",
         why: "another gateway's idea of the price",
+    },
+    Loss {
+        dialect: Dialect::Openai,
+        side: Side::Stream,
+        path: "choices.0.delta.annotations",
+        why: "what Perplexity found stands where OpenAI says what a text cites, too",
     },
     Loss {
         dialect: Dialect::Openai,

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod relay;
 pub mod seal;
 pub mod stored;
+pub(crate) mod thread;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -167,13 +168,14 @@ pub fn exchange(
     let deep = gemini && (counts || !to.defaults.is_empty());
     let same = surface == to.dialect && relay::Relay::serves(surface) && !deep;
     // Of embeddings, only OpenAI's have one.
-    let same = same && (!embeds || surface == crate::Dialect::Openai);
+    let as_openai = surface == crate::Dialect::Openai && to.provider.embeds.is_none();
+    let same = same && (!embeds || as_openai);
     let exchange: Box<dyn Exchange> = if counts && !same {
         Box::new(count::Counting::new(surface, to.dialect))
     } else if same {
         Box::new(relay::Relay::new(operation, surface, shown_model))
     } else if embeds {
-        Box::new(embed::Embed::new(surface, to.dialect, shown_model))
+        Box::new(embed::Embed::new(surface, to, shown_model))
     } else {
         Box::new(bridge::Bridge::new(operation, surface, to.dialect, shown_model))
     };
@@ -196,10 +198,10 @@ pub fn exchange_for(
     surface: crate::Dialect,
     to: &Target,
     shown_model: &str,
-    peek: &Peek,
+    payload: &Payload,
 ) -> Box<dyn Exchange> {
     let exchange = exchange(operation, surface, to, shown_model);
-    if policy::is_needed(peek, to) {
+    if policy::is_needed(payload, to) {
         return Box::new(policy::Ruled::new(exchange, operation, surface));
     }
     exchange

@@ -13,14 +13,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::{Call, CannotAsk, Exchange, Malformed, Payload};
 use crate::{
-    Dialect, Operation,
-    fault::Fault,
-    json::Scan,
-    peek::{Peek, peek},
-    provider::Patch,
-    refusal::Refusal,
-    target::Target,
-    usage::Usage,
+    Dialect, Operation, fault::Fault, json::Scan, peek::peek, provider::Patch, refusal::Refusal,
+    target::Target, usage::Usage,
 };
 
 /// Most paths of one request.
@@ -36,12 +30,21 @@ pub(super) struct Ruled {
     dropped: Vec<String>,
 }
 
-/// Whether anybody says something about parameters beyond `Target::drop_params`.
-pub(super) fn is_needed(peek: &Peek, to: &Target) -> bool {
+/// Whether anybody says something about the parameters of this request beyond
+/// `Target::drop_params`. What it does not have can neither be dropped nor allowed.
+pub(super) fn is_needed(payload: &Payload, to: &Target) -> bool {
+    let peek = &payload.peek;
+    let there =
+        |path: &str| Path::read(path).is_none_or(|path| member(payload, path.top).is_some());
     peek.drop_params.is_some()
         || !peek.additional_drop_params.is_empty()
         || !peek.allowed_openai_params.is_empty()
-        || to.provider.patch.iter().any(|patch| matches!(patch, Patch::Drop(_) | Patch::Allow(_)))
+        || to.provider.patch.iter().any(|patch| match patch {
+            Patch::Drop(path) | Patch::Allow(path) => there(path),
+            Patch::Cut(_) | Patch::CutValue(..) => false,
+            Patch::Rename(..) | Patch::RenameText(..) => false,
+            Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => false,
+        })
 }
 
 impl Ruled {
@@ -60,7 +63,8 @@ impl Ruled {
             // Without these a request is none: they are dropped of what is sent, not of what is asked.
             Patch::Drop(path) => Some(path.as_str()).filter(|path| !NEEDED.contains(path)),
             Patch::Rename(..) | Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
-            Patch::Allow(_) | Patch::Cut(_) | Patch::RenameText(..) => None,
+            Patch::Allow(_) | Patch::Cut(_) | Patch::CutValue(..) => None,
+            Patch::RenameText(..) => None,
         });
         let asked = payload.peek.additional_drop_params.iter().map(String::as_str);
         let mut paths: Vec<Path<'_>> = Vec::new();
@@ -160,7 +164,8 @@ impl Exchange for Ruled {
         self.dropped.clear();
         let configured = to.provider.patch.iter().filter_map(|patch| match patch {
             Patch::Allow(name) => Some(name.as_str()),
-            Patch::Drop(_) | Patch::Cut(_) | Patch::Rename(..) | Patch::RenameText(..) => None,
+            Patch::Drop(_) | Patch::Cut(_) | Patch::CutValue(..) => None,
+            Patch::Rename(..) | Patch::RenameText(..) => None,
             Patch::Set(..) | Patch::Default(..) | Patch::Clamp(..) => None,
         });
         let asked = payload.peek.allowed_openai_params.iter().map(String::as_str);

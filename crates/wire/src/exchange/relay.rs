@@ -12,6 +12,7 @@
 mod ear;
 pub(crate) mod edit;
 mod facts;
+mod items;
 mod stamp;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -22,7 +23,7 @@ use self::{
     edit::{Asked, Edits},
 };
 pub(super) use self::{facts::Facts, stamp::Stamp};
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, head, thread};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
@@ -69,7 +70,9 @@ impl Relay {
             stamp: None,
             ear: Ear::new(dialect),
             boundary: match dialect {
-                Dialect::Gemini => Boundary::up_to(MAX_PICTURE_BYTES),
+                Dialect::Openai | Dialect::Responses | Dialect::Gemini => {
+                    Boundary::up_to(MAX_PICTURE_BYTES)
+                }
                 _ => Boundary::default(),
             },
             pending: BytesMut::new(),
@@ -101,6 +104,11 @@ impl Relay {
                 Ok(Verdict::Restamp(span)) => {
                     out.extend_from_slice(between(sent, start + span.start));
                     out.extend_from_slice(self.stamp.as_deref().unwrap_or_default());
+                    sent = start + span.end;
+                }
+                Ok(Verdict::Splice(span, with)) => {
+                    out.extend_from_slice(between(sent, start + span.start));
+                    out.extend_from_slice(&with);
                     sent = start + span.end;
                 }
                 Ok(Verdict::Rewrite(data, span)) => {
@@ -138,6 +146,15 @@ impl Relay {
 
 impl Exchange for Relay {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
+        thread::refuse(self.dialect, payload)?;
+        let counted;
+        let to = match self.operation {
+            Operation::CountTokens => {
+                counted = super::count::target(self.dialect, to);
+                &counted
+            }
+            Operation::Chat | Operation::Embeddings => to,
+        };
         let streamed = self.operation == Operation::Chat && payload.peek.stream;
         let path = head::path(self.operation, self.dialect, to, streamed)?;
         let headers = head::headers(self.dialect, streamed, &payload.headers, to);

@@ -10,6 +10,13 @@
 //!
 //! A place is a provider's address and our account there: any target of ours with both can find
 //! the answer. The id of another tenant, or one that somebody made up, is not found.
+//!
+//! The items of an answer can be named by their ids as well. These stand in every event of a stream,
+//! so they stay what they are and have the mark behind them:
+//!
+//! ```text
+//! msg_67cc… - base64url( place (3 bytes) · HMAC-SHA256(tenant, "item" · place · id) (15 bytes) )
+//! ```
 
 use std::fmt;
 
@@ -27,6 +34,13 @@ const PREFIX: &str = "resp_";
 /// Longest id of a provider's.
 const MAX_ID: usize = 512;
 
+/// The first bytes of a place.
+const TAG: usize = 3;
+/// A tag and a mark of an item, 15 bytes of it.
+const ITEM_MARK: usize = 18;
+/// The same in base64.
+const ITEM_MARK_TEXT: usize = 24;
+
 /// Whose a request is: the key that its ids are marked with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tenant([u8; 32]);
@@ -41,7 +55,43 @@ impl fmt::Debug for Tenant {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place([u8; PLACE]);
 
+impl Place {
+    /// Whether it may be the place that an item was given from.
+    pub(super) fn has(&self, tag: [u8; TAG]) -> bool {
+        self.0.starts_with(&tag)
+    }
+}
+
 impl Tenant {
+    /// The id of an item that a client is given for the provider's.
+    pub fn mark_item(&self, place: Place, id: &str) -> String {
+        let [a, b, c, ..] = place.0;
+        let mac = self.item_maker([a, b, c], id).finalize().into_bytes();
+        let mark: Vec<u8> = [a, b, c].into_iter().chain(mac).take(ITEM_MARK).collect();
+        [id, "-", &URL_SAFE_NO_PAD.encode(mark)].concat()
+    }
+
+    /// The provider's id of an item, if the place is right; `None` for an id that is not this
+    /// tenant's.
+    pub fn item_at<'i>(&self, place: Place, marked: &'i str) -> Option<&'i str> {
+        self.item(marked).filter(|(tag, _)| place.has(*tag)).map(|(_, id)| id)
+    }
+
+    /// The provider's id of an item, and the beginning of its place.
+    pub(super) fn item<'i>(&self, marked: &'i str) -> Option<([u8; TAG], &'i str)> {
+        let end = marked.len().checked_sub(ITEM_MARK_TEXT)?;
+        let (id, mark) = marked.split_at_checked(end)?;
+        let id = id.strip_suffix('-').filter(|id| !id.is_empty() && id.len() <= MAX_ID)?;
+        let mark = URL_SAFE_NO_PAD.decode(mark).ok()?;
+        let (tag, mark) = mark.split_first_chunk::<TAG>()?;
+        self.item_maker(*tag, id).verify_truncated_left(mark).ok()?;
+        Some((*tag, id))
+    }
+
+    fn item_maker(&self, tag: [u8; TAG], id: &str) -> Hmac<Sha256> {
+        maker(&self.0, &[b"item", &tag, id.as_bytes()])
+    }
+
     /// The tenant `name` of the gateway whose secret is `secret`.
     pub fn new(secret: &[u8], name: &str) -> Self {
         Tenant(mac(secret, &[b"tollgate tenant", name.as_bytes()]))
@@ -124,6 +174,26 @@ mod tests {
         assert!(sealed.starts_with(PREFIX) && sealed.len() < 128, "{sealed}");
         assert_eq!(a.open(&sealed), Some((place, id.to_owned())));
         assert_eq!(Tenant::new(b"secret", "a").open(&sealed), Some((place, id.to_owned())));
+    }
+
+    #[test]
+    fn an_item_is_its_tenants() {
+        let (a, place) = (tenant("a"), Place([7; PLACE]));
+        for id in ["msg_67ccd2bed1ec8190b14f964abc", "rs_1", "x"] {
+            let marked = a.mark_item(place, id);
+            assert!(marked.starts_with(id) && marked.len() == id.len() + 25, "{marked}");
+            assert_eq!(a.item_at(place, &marked), Some(id));
+            assert_eq!(a.item_at(Place([8; PLACE]), &marked), None);
+            assert_eq!(tenant("b").item_at(place, &marked), None);
+            for at in 0..marked.len() {
+                let mut bytes = marked.clone().into_bytes();
+                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                assert_eq!(a.item(std::str::from_utf8(&bytes).unwrap()), None, "{at}");
+            }
+        }
+        for id in ["", "-", "msg_1", &"é".repeat(13), &a.mark_item(place, "")] {
+            assert_eq!(a.item(id), None, "{id}");
+        }
     }
 
     #[test]

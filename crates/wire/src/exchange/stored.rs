@@ -10,12 +10,29 @@ use super::{
 };
 use crate::{Dialect, Operation, target::Target};
 
-/// The call for the answer that the provider calls `id`. `tail` is what follows it in the path,
-/// the query included.
-pub fn call(to: &Target, id: &str, tail: &str) -> Result<Call, Unsupported> {
+/// The call for the answer that the provider calls `id`. `tail` is what follows it in the path;
+/// `query` what the client asks, without its question mark.
+pub fn call(to: &Target, id: &str, tail: &str, query: &str) -> Result<Call, Unsupported> {
     let path = head::path(Operation::Chat, Dialect::Responses, to, false)?;
     let headers = head::headers(Dialect::Responses, false, &[], to);
-    Ok(Call { path: [&path, "/", id, tail].concat(), headers, body: Vec::new() })
+    // The provider's own query says the version of the API.
+    let (path, own) = path.split_once('?').unwrap_or((&path, ""));
+    let queries: Vec<&str> = [own, query].into_iter().filter(|query| !query.is_empty()).collect();
+    let mark = if queries.is_empty() { "" } else { "?" };
+    let path = [path, "/", id, tail, mark, &queries.join("&")].concat();
+    Ok(Call { path, headers, body: Vec::new() })
+}
+
+/// A query with the provider's ids of items (`after`) in place of the tenant's; `None` if one is not
+/// the tenant's.
+pub fn query(tenant: &Tenant, place: Place, query: &str) -> Option<String> {
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name @ ("after" | "before"), id)) => {
+            Some(format!("{name}={}", tenant.item_at(place, id)?))
+        }
+        Some(_) | None => Some(pair.to_owned()),
+    });
+    Some(pairs.collect::<Option<Vec<String>>>()?.join("&"))
 }
 
 /// What the provider says, with the ids by which the client knows its answers.
@@ -40,9 +57,15 @@ mod tests {
         let kept = r#"{"id":"resp_1","previous_response_id":"resp_1","output":[]}"#;
         let answer = answer(&tenant, Place::default(), Bytes::from_static(kept.as_bytes()));
         assert_eq!(answer, kept.replace("resp_1", &sealed));
-        let list = r#"{"object":"list","data":[{"id":"msg_1"}],"has_more":false}"#;
-        let list = Bytes::from_static(list.as_bytes());
-        assert_eq!(super::answer(&tenant, Place::default(), list.clone()), list);
+        let list =
+            r#"{"object":"list","data":[{"id":"msg_1"}],"last_id":"msg_1","has_more":false}"#;
+        let items = super::answer(&tenant, Place::default(), Bytes::from_static(list.as_bytes()));
+        let item = tenant.mark_item(Place::default(), "msg_1");
+        assert_eq!(items, list.replace("msg_1", &item));
+        let asked = |query: &str| super::query(&tenant, Place::default(), query);
+        assert_eq!(asked(&format!("limit=2&after={item}")).unwrap(), "limit=2&after=msg_1");
+        assert_eq!(asked("limit=2&order=asc").unwrap(), "limit=2&order=asc");
+        assert_eq!((asked("").unwrap(), asked("after=msg_1")), (String::new(), None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::fault::{Fault, FaultKind};
 
 /// Most bytes of one event, and so of one line.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
-/// The same where an event may hold a whole picture, as Google's do.
+/// The same where an event may hold a whole picture.
 pub const MAX_PICTURE_BYTES: usize = 32 << 20;
 
 /// An event is longer than it may be.

@@ -583,6 +583,13 @@ pub enum Opening {
         /// The tool's name.
         name: String,
     },
+    /// A picture. It comes whole: no delta follows.
+    Image {
+        /// Where it is.
+        source: Source,
+        /// Members of its part or item that have no place above, for its own dialect.
+        extra: Extra,
+    },
     /// A part of one dialect that the hub does not know: how it opens.
     Other {
         /// Whose it is.

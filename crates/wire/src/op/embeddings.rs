@@ -112,4 +112,6 @@ pub enum Vector {
     Floats(Raw),
     /// 32-bit floats, low byte first, in base64.
     Base64(String),
+    /// Signed bytes in base64.
+    Bytes(String),
 }

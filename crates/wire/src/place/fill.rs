@@ -5,17 +5,30 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 use super::{Path, Var};
 use crate::Provider;
 
-/// The variable that stays until a call is made.
-pub(super) const MODEL: &str = "model";
+/// The variables that stay until a call is made: the model's name as one segment of a path, and, as
+/// RFC 6570 writes it, as many as it has slashes.
+pub(super) const MODELS: [&str; 2] = ["model", "+model"];
 
 /// Puts a model's name into a path, percent-encoded.
 pub fn with_model(template: &str, model: &str) -> String {
-    let mut parts = template.split("{model}");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        encode(model, &mut out);
-        out.push_str(part);
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((text, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        out.push_str(text);
+        if name.starts_with('+') {
+            let mut segments = model.split('/');
+            encode(segments.next().unwrap_or_default(), &mut out);
+            for segment in segments {
+                out.push('/');
+                encode(segment, &mut out);
+            }
+        } else {
+            encode(model, &mut out);
+        }
+        rest = after;
     }
+    out.push_str(rest);
     out
 }
 
@@ -44,15 +57,15 @@ pub(super) fn names(template: &str) -> Result<Vec<&str>, String> {
     Ok(names)
 }
 
-/// Fills a template, `{model}` left as it is. `Err` is the name that has no value.
+/// Fills a template, the model left as it is. `Err` is the name that has no value.
 pub(super) fn fill(template: &str, values: &BTreeMap<String, String>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = template;
     while let Some((text, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
         out.push_str(text);
-        if name == MODEL {
-            out.push_str("{model}");
+        if MODELS.contains(&name) {
+            let _ = write!(out, "{{{name}}}");
         } else {
             out.push_str(values.get(name).ok_or_else(|| name.to_owned())?);
         }
@@ -141,7 +154,7 @@ fn overlap(root: &str, path: &str) -> usize {
     let after = root.split_once("://").map_or(root, |(_, rest)| rest);
     let root: Vec<&str> = after.split('/').skip(1).collect();
     let path: Vec<&str> = path.split('/').skip(1).collect();
-    let same = |(a, b): (&&str, &&str)| a == b || (b.contains("{model}") && !a.is_empty());
+    let same = |(a, b): (&&str, &&str)| a == b || (b.contains("model}") && !a.is_empty());
     let most = root.len().min(path.len());
     (1..=most)
         .rev()

@@ -16,7 +16,7 @@ pub use self::{fill::with_model, sign_in::SignIn};
 use crate::{
     Auth, Dialect, Login, Operation, Provider, Secret,
     login::Aws,
-    provider::{Frames, Patch},
+    provider::{Embeds, Frames, Patch},
 };
 
 /// A variable of a provider's templates.
@@ -40,7 +40,8 @@ pub struct Var {
     pub optional: bool,
 }
 
-/// Paths that differ from the dialect's own, by operation. `{model}` in them is the model's name.
+/// Paths that differ from the dialect's own, by operation. `{model}` in them is the model's name,
+/// `{+model}` the same with its slashes.
 pub type Paths = BTreeMap<Dialect, BTreeMap<Operation, Path>>;
 
 /// The path of an operation below the base URL, its query included.
@@ -91,6 +92,8 @@ pub struct Family {
     pub auth: Option<Auth>,
     /// In the place of the provider's own.
     pub ops: Option<Vec<Operation>>,
+    /// In the place of the provider's own.
+    pub embeds: Option<Embeds>,
     /// After the provider's own.
     pub patch: Vec<Patch>,
     /// One of these optional variables must be set. The last family that says so counts.
@@ -328,6 +331,7 @@ impl Site {
             needs = family.needs.as_deref().unwrap_or(needs);
             provider.auth = family.auth.unwrap_or(provider.auth);
             provider.ops = family.ops.clone().unwrap_or(provider.ops);
+            provider.embeds = family.embeds.or(provider.embeds);
             provider.patch.extend(family.patch.iter().cloned());
         }
         let site = self.with(set).map_err(|problem| vec![problem])?;
@@ -447,14 +451,14 @@ pub(crate) fn check(provider: &Provider) -> Result<(), String> {
     let patches = provider.families.iter().flat_map(|family| &family.patch);
     templates.extend(patches.chain(&provider.patch).filter_map(|patch| match patch {
         Patch::Set(_, value) | Patch::Default(_, value) => value.as_str(),
-        Patch::Drop(_) | Patch::Cut(_) | Patch::Allow(_) => None,
+        Patch::Drop(_) | Patch::Cut(_) | Patch::CutValue(..) | Patch::Allow(_) => None,
         Patch::Rename(..) | Patch::RenameText(..) | Patch::Clamp(..) => None,
     }));
     let derived = provider.vars.values();
     templates.extend(derived.clone().filter_map(|var| var.otherwise.as_deref()));
     for template in templates {
         for name in fill::names(template)? {
-            if name != fill::MODEL && !provider.vars.contains_key(name) {
+            if !fill::MODELS.contains(&name) && !provider.vars.contains_key(name) {
                 return Err(format!("`{{{name}}}` in `{template}` is none of its `vars`"));
             }
         }

@@ -1,6 +1,8 @@
 //! What a place knows us by: from an entry's settings, the environment and files to a key in a
 //! header, or to a login. What the entry says counts before the environment.
 
+mod oci;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
@@ -28,6 +30,8 @@ pub enum SignIn {
     Databricks,
     /// A key pair, a JWT or a programmatic access token.
     Snowflake,
+    /// Oracle's API signing keys; a plain key is a bearer.
+    Oci,
 }
 
 /// Stands in a token endpoint's URL for the origin of the API.
@@ -52,6 +56,7 @@ pub(super) fn known(provider: &Provider, lookup: Lookup<'_>) -> Result<Known, Pr
         Some(SignIn::Ibm) => ibm(provider, lookup),
         Some(SignIn::Databricks) => databricks(provider, lookup),
         Some(SignIn::Snowflake) => snowflake(provider, lookup),
+        Some(SignIn::Oci) => oci::known(provider, lookup),
     }
 }
 

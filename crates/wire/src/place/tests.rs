@@ -414,3 +414,78 @@ fn bedrocks_models_name_their_region() {
     let half = site(builtin(), "bedrock", "aws_access_key_id=a").unwrap_err();
     assert_eq!(half[0].param, "aws_secret_access_key");
 }
+
+#[test]
+fn oracles_models_differ_in_format_and_limit() {
+    let keys = "oci_user=u oci_fingerprint=f oci_tenancy=t oci_key=k oci_compartment_id=c";
+    let url =
+        "https://inference.generativeai.us-ashburn-1.oci.oraclecloud.com/20231130/actions/chat";
+    let patches = |model: &str, settings: &str| {
+        let settled = same("oci", model, &format!("{keys} {settings}"), url);
+        let dialect = *settled.provider.speaks.keys().next().unwrap();
+        (dialect, format!("{:?}", settled.provider.patch))
+    };
+    let (dialect, patch) = patches("meta.llama-3.3-70b-instruct", "");
+    assert_eq!(dialect, Dialect::Oci);
+    assert!(
+        patch.contains(
+            r#"Set("compartmentId", String("c")), Set("servingType", String("ON_DEMAND")), Default"#
+        ),
+        "{patch}"
+    );
+    let (dialect, _) = patches("cohere.command-a-03-2025", "");
+    assert_eq!(dialect, Dialect::OciCohere);
+    // What an endpoint serves, its base model says.
+    let endpoint = "ocid1.generativeaiendpoint.oc1.iad.x";
+    let (dialect, patch) = patches(endpoint, "base_model=cohere.command-a-03-2025");
+    assert_eq!(dialect, Dialect::OciCohere);
+    assert!(patch.contains(r#"Set("servingType", String("DEDICATED"))"#), "{patch}");
+    let (_, patch) = patches("mine", "oci_serving_mode=DEDICATED oci_endpoint_id=ocid1.e");
+    assert!(
+        patch.contains(
+            r#"Set("servingType", String("DEDICATED")), Set("endpointId", String("ocid1.e"))"#
+        ),
+        "{patch}"
+    );
+    let (_, patch) = patches("openai.gpt-5", "");
+    assert!(patch.ends_with(r#"Rename("maxTokens", "maxCompletionTokens")]"#), "{patch}");
+    let (_, patch) = patches("openai.gpt-oss-120b", "");
+    assert!(patch.ends_with(r#"Rename("maxCompletionTokens", "maxTokens")]"#), "{patch}");
+}
+
+#[test]
+fn models_that_go_on_from_a_text_have_a_form() {
+    let form = |provider: &str, model: &str, settings: &str| {
+        let (params, _) = look_up(settings);
+        let site = site(builtin(), provider, settings).unwrap();
+        let settled = site.settle(model, params.get("base_model").map(|name| &**name)).unwrap();
+        settled.provider.patch.into_iter().find_map(|patch| match patch {
+            Patch::Set(name, value) if name == "chat_template" => value.as_str().map(str::to_owned),
+            _ => None,
+        })
+    };
+    let keys = "aws_access_key_id=a aws_secret_access_key=s";
+    for (model, expect) in [
+        ("meta-textgeneration-llama-2-7b-f", Some("llama2")),
+        ("meta-textgeneration-llama-2-7b", None),
+        ("jumpstart-dft-llama-3-8b-instruct-1", Some("llama3")),
+        ("huggingface-mistral-7b-instruct", Some("mistral_instruct")),
+        ("qwen2-5-7b-instruct", Some("chatml")),
+        ("my-endpoint", None),
+    ] {
+        assert_eq!(form("sagemaker", model, keys).as_deref(), expect, "{model}");
+    }
+    let known_as = format!("{keys} base_model=meta-llama/Llama-3.1-8B-Instruct");
+    assert_eq!(form("sagemaker", "my-endpoint", &known_as).as_deref(), Some("llama3"));
+    let granite = form("watsonx_text", "ibm/granite-3-8b-instruct", "api_key=k project_id=p");
+    assert_eq!(granite.as_deref(), Some("granite"));
+    let flan = form("watsonx_text", "google/flan-t5-xl", "api_key=k project_id=p");
+    assert_eq!(flan, None);
+    check(
+        "watsonx_text",
+        "deployment/d-1",
+        "api_key=k",
+        "https://us-south.ml.cloud.ibm.com/ml/v1/deployments/d-1/text/generation?version=2025-02-11",
+        "https://us-south.ml.cloud.ibm.com/ml/v1/deployments/d-1/text/generation_stream?version=2025-02-11",
+    );
+}

@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tollgate_wire::{
     CannotAsk, Dialect, Exchange, Operation, Target,
+    catalogue::builtin,
     exchange::{Payload, exchange},
     peek::peek,
+    place::{Lookup, prepare},
 };
 
 use crate::fixtures::{SHOWN, concat, dropping, target};
@@ -23,6 +25,50 @@ const WHO: &[(&str, Dialect, &str)] = &[
     ("titan", Dialect::Bedrock, "amazon.titan-embed-text-v2:0"),
     ("cohere_bedrock", Dialect::Bedrock, "cohere.embed-english-v3"),
 ];
+
+/// Who is asked as the catalogue's table has it: a name for the files, the model string, settings.
+const PLACES: &[(&str, &str, &str)] = &[
+    ("vertex", "vertex_ai/text-embedding-005", VERTEX),
+    ("vertex_pictures", "vertex_ai/multimodalembedding@001", VERTEX),
+    ("vertex_content", "vertex_ai/gemini-embedding-2", VERTEX),
+    ("watsonx", "watsonx/ibm/slate-125m-english-rtrvr-v2", "token=t project_id=p1"),
+    ("snowflake", "snowflake/snowflake-arctic-embed-m-v1.5", "api_key=k account_id=org-acct"),
+    ("perplexity", "perplexity/pplx-embed-v1-4b", "api_key=k"),
+    ("huggingface", "huggingface/BAAI/bge-m3", "api_key=k"),
+    ("voyage", "voyage/voyage-3.5", "api_key=k"),
+    ("jina", "jina_ai/jina-embeddings-v3", "api_key=k"),
+    ("nova", "bedrock/amazon.nova-2-multimodal-embeddings-v1:0", AWS),
+    ("marengo", "bedrock/us.twelvelabs.marengo-embed-3-0-v1:0", AWS),
+    ("marengo_2", "bedrock/twelvelabs.marengo-embed-2-7-v1:0", AWS),
+];
+const VERTEX: &str = "api_key=k vertex_project=p1 vertex_location=europe-west1";
+const AWS: &str = "api_key=k aws_region_name=us-east-1";
+
+/// Everybody.
+fn everybody() -> Vec<(&'static str, Target)> {
+    let dialects = WHO.iter().map(|(who, dialect, model)| (*who, to(*dialect, model)));
+    dialects
+        .chain(PLACES.iter().map(|(who, model, settings)| (*who, at(model, settings))))
+        .collect()
+}
+
+/// The target that a model string and settings make.
+fn at(model: &str, settings: &str) -> Target {
+    let (provider, model) = model.split_once('/').unwrap();
+    let provider = builtin().provider(provider).unwrap();
+    let given = |name: &str| {
+        let mut pairs = settings.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    };
+    let base = given("api_base");
+    let lookup =
+        Lookup { param: &given, env: &|_| None, read: &|_| Err("there are no files".to_owned()) };
+    let settled = prepare(provider, base.as_deref(), lookup).unwrap().settle(model, None).unwrap();
+    let (dialect, below) = settled.provider.speaks.iter().next().unwrap();
+    let base = format!("{}{below}", settled.base).into();
+    let (dialect, model) = (*dialect, settled.model.as_str().into());
+    Target { base, model, provider: settled.provider.into(), ..target(dialect) }
+}
 
 fn cases() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(root())
@@ -68,16 +114,15 @@ fn pretty(json: &[u8]) -> String {
     serde_json::to_string_pretty(&value).unwrap()
 }
 
-fn snapshot(case: &str, surface: Dialect, who: &str, dialect: Dialect, model: &str) -> String {
+fn snapshot(case: &str, surface: Dialect, who: &str, to: &Target) -> String {
     let mut out = String::new();
     let Some(request) = file(case, &format!("request.{}.json", surface.name())) else { return out };
     let request = payload_of(surface, request);
-    let to = to(dialect, model);
-    let mut exchange = asked_by(surface, &to);
-    let mut called = exchange.call(&request, &to);
+    let mut exchange = asked_by(surface, to);
+    let mut called = exchange.call(&request, to);
     if let Err(CannotAsk::Unsupported(why)) = &called {
         writeln!(out, "== refused\n{why}").unwrap();
-        called = exchange.call(&request, &dropping(to));
+        called = exchange.call(&request, &dropping(to.clone()));
     }
     let called = match called {
         Ok(called) => called,
@@ -100,8 +145,8 @@ fn snapshot(case: &str, surface: Dialect, who: &str, dialect: Dialect, model: &s
 fn every_case_at_every_upstream() {
     for case in cases() {
         for surface in [Dialect::Openai, Dialect::Cohere] {
-            for (who, dialect, model) in WHO {
-                let text = snapshot(&case, surface, who, *dialect, model);
+            for (who, to) in everybody() {
+                let text = snapshot(&case, surface, who, &to);
                 if !text.is_empty() {
                     let name = format!("embeddings_{case}@{}-{who}", surface.name());
                     insta::assert_snapshot!(name, text);
@@ -146,8 +191,8 @@ fn pass(surface: Dialect, request: Vec<u8>, answer: &[u8]) {
     let request = Bytes::from(request);
     let Ok(peek) = peek(surface, Operation::Embeddings, &request) else { return };
     let request = Payload { body: request, peek, headers: Vec::new(), received_s: 0 };
-    for (_, dialect, model) in WHO {
-        let to = dropping(to(*dialect, model));
+    for (_, to) in everybody() {
+        let to = dropping(to);
         let mut exchange = asked_by(surface, &to);
         if let Ok(call) = exchange.call(&request, &to) {
             serde_json::from_slice::<serde::de::IgnoredAny>(&concat(&call.body)).unwrap();

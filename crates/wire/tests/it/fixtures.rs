@@ -8,7 +8,7 @@ use tollgate_wire::{
     dialect::{surface, upstream},
     exchange::{Payload, bridge::Bridge},
     peek::peek,
-    provider::Auth,
+    provider::{Auth, Patch},
 };
 
 /// What clients may speak to us.
@@ -109,6 +109,16 @@ pub(crate) fn peeked(surface: Dialect, body: Bytes) -> Payload {
     Payload { body, peek, headers: Vec::new(), received_s: 0 }
 }
 
+/// How a model that only goes on from a text is told who says what.
+fn form(dialect: Dialect) -> Vec<Patch> {
+    let name = match dialect {
+        Dialect::Tgi => "llama3",
+        Dialect::WatsonxText => "granite",
+        _ => return Vec::new(),
+    };
+    vec![Patch::Set("chat_template".to_owned(), name.into())]
+}
+
 pub(crate) fn target(dialect: Dialect) -> Target {
     let provider = Provider {
         name: "test".into(),
@@ -123,7 +133,7 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         speaks: [(dialect, String::new())].into(),
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
-        patch: Vec::new(),
+        patch: form(dialect),
         ..Provider::default()
     };
     Target {

@@ -61,3 +61,13 @@ fn every_stream_is_one_list() {
     }
     assert!(broken > 2);
 }
+
+/// Google sends none, but what stands in for it may.
+#[test]
+fn the_end_of_an_event_stream_is_no_item() {
+    let events = b"data: {\"candidates\":[]}\n\ndata: [DONE]\n\ndata: {\"more\":1}\n\n";
+    let (text, broke) = listed(Dialect::Gemini, &[events]);
+    assert_eq!((text.as_str(), broke), (r#"[{"candidates":[]}]"#, false));
+    let single: Vec<&[u8]> = events.chunks(1).collect();
+    assert_eq!(listed(Dialect::Gemini, &single).0, text);
+}

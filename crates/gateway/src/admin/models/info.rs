@@ -51,11 +51,10 @@ pub fn models(gw: &Gateway, caller: &Caller, id: Option<&str>) -> Result<Value, 
 /// A wildcard is shown to a key that may use something of it.
 fn may_see(caller: &Caller, entry: &ModelEntry) -> bool {
     let Some(key) = caller.key() else { return true };
-    key.access.allows(&entry.name)
-        || entry
-            .name
-            .split_once('*')
-            .is_some_and(|(start, _)| key.access.names().iter().any(|name| name.starts_with(start)))
+    key.terms.access.allows(&entry.name)
+        || entry.name.split_once('*').is_some_and(|(start, _)| {
+            key.terms.access.names().iter().any(|name| name.starts_with(start))
+        })
 }
 
 fn entry(snapshot: &Snapshot, caller: &Caller, model: &ModelEntry) -> Value {

@@ -19,7 +19,7 @@ const CREATED: u64 = 1_677_610_602;
 const CREATED_AT: &str = "2023-02-28T18:56:42Z";
 
 fn allowed(caller: &Caller, name: &str) -> bool {
-    caller.key().is_none_or(|key| key.access.allows(name))
+    caller.key().is_none_or(|key| key.terms.access.allows(name))
 }
 
 /// Says neither that the model exists nor that it does not.

@@ -66,7 +66,7 @@ pub(super) fn listed(snapshot: &Snapshot, caller: &Caller, how: Wildcards) -> Ve
     // What a key may use by name and only a wildcard knows, such as a model newer than the
     // catalogue.
     if let Some(key) = caller.key() {
-        for name in key.access.names().iter().filter(|name| !name.contains('*')) {
+        for name in key.terms.access.names().iter().filter(|name| !name.contains('*')) {
             if let Some(listed) = of_group(&snapshot.table, name) {
                 out.add(listed);
             }

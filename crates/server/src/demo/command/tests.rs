@@ -63,6 +63,7 @@ async fn one_answer_its_figures_and_what_to_paste_next() {
     assert!(out.contains("demo/chat · 10 + 1,234 tokens · $0.0000125 · first word "), "{out}");
     assert!(out.contains("Authorization: Bearer sk-demo"), "{out}");
     assert!(out.contains("api_key=\"sk-demo\""), "{out}");
+    assert!(out.ends_with("without --once it goes on serving.\n"), "{out}");
     assert!(!out.contains('\u{1b}'), "{out}");
 }
 

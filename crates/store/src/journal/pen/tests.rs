@@ -47,6 +47,42 @@ fn a_full_disk_is_reported_and_forgotten() {
 }
 
 #[test]
+fn rows_that_are_noted_share_a_write_and_none_is_forgotten() {
+    let mut desk = desk(10);
+    for nth in 1..=3 {
+        desk.pen.note(row(nth));
+    }
+    assert_eq!(desk.read(), (vec![], vec![]));
+    desk.pen.flush().unwrap();
+    assert_eq!(desk.read(), (vec![1, 2, 3], vec![]));
+    // Each is handed over with its own place, one after the other.
+    let handed: Vec<Item> = std::iter::from_fn(|| desk.rows.try_recv().ok()).collect();
+    assert!(handed.windows(2).all(|two| two[0].end == two[1].start));
+    let length = desk.pen.file.metadata().unwrap().len();
+    assert_eq!(handed.last().map(|last| u64::from(last.end.offset)), Some(length));
+    desk.pen.note(row(4));
+    let Desk { pen, mut rows, _data } = desk;
+    drop(pen);
+    assert_eq!(rows.try_recv().unwrap().row.input, 4);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn where_a_write_fails_each_row_is_tried_by_itself() {
+    let mut desk = desk(10);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let file = std::mem::replace(&mut desk.pen.file, full);
+    desk.pen.note(row(1));
+    desk.pen.note(row(2));
+    assert_eq!(desk.pen.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert!(!desk.pen.has_noted() && !desk.pen.healthy);
+    desk.pen.file = file;
+    desk.pen.write(row(3)).unwrap();
+    assert_eq!(desk.read(), (vec![3], vec![]));
+    assert_eq!(desk.rows.len(), 1);
+}
+
+#[test]
 fn part_of_a_line_is_cut_off() {
     let mut desk = desk(10);
     desk.pen.write(row(1)).unwrap();

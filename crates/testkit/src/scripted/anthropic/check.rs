@@ -155,9 +155,13 @@ fn messages(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         let message = Fields::new(one, &format!("messages.{i}"))?;
         known(&message, &["role", "content"])?;
         message.required("role")?;
-        let role = message.one_of("role", &["user", "assistant"])?.unwrap_or_default();
+        let role = message.one_of("role", &["user", "assistant", "system"])?.unwrap_or_default();
         if i == 0 && role != "user" {
             return Err(invalid("messages: first message must use the \"user\" role"));
+        }
+        if role == "system" {
+            said_between(&message, list.get(i + 1), list.get(i - 1), prompt)?;
+            continue;
         }
         let turn = content(&message, role, prompt)?;
         prompt.words += count_words(&turn.text);
@@ -182,6 +186,28 @@ fn messages(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         }
         open = turn.calls;
     }
+    Ok(())
+}
+
+/// Instructions in the middle of a conversation: after a user's turn, and before the model's or last.
+/// <https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages>
+fn said_between(
+    message: &Fields<'_>,
+    next: Option<&Value>,
+    before: Option<&Value>,
+    prompt: &mut Prompt,
+) -> Result<(), Refuse> {
+    let is = |other: Option<&Value>, role: &str| {
+        other.is_some_and(|other| other.get("role") == Some(&json!(role)))
+    };
+    if !is(before, "user") || (next.is_some() && !is(next, "assistant")) {
+        return Err(invalid(format!(
+            "{}: a `system` message must follow a `user` message, and be last or followed by an `assistant` message",
+            message.at
+        )));
+    }
+    let turn = content(message, "system", prompt)?;
+    prompt.words += count_words(&turn.text);
     Ok(())
 }
 
@@ -317,7 +343,19 @@ fn tools(top: &Fields<'_>, prompt: &mut Prompt) -> Result<(), Refuse> {
         if tool.get("type").is_some_and(|kind| kind != "custom") {
             continue;
         }
-        known(&tool, &["type", "name", "description", "input_schema", "cache_control", "strict"])?;
+        const TOOL: &[&str] = &[
+            "type",
+            "name",
+            "description",
+            "input_schema",
+            "cache_control",
+            "strict",
+            "eager_input_streaming",
+            "defer_loading",
+            "allowed_callers",
+            "input_examples",
+        ];
+        known(&tool, TOOL)?;
         let schema = tool
             .required("input_schema")
             .map_err(|_| invalid(format!("tools.{i}.custom.input_schema: Field required")))?;

@@ -34,15 +34,48 @@ pub(super) struct Ask {
     pub(super) stream: bool,
 }
 
-/// The model in a path as it is sent, and whether a stream is asked for.
-pub(super) fn named(path: &str) -> Option<(String, bool)> {
+/// What is done with a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// `converse`
+    Whole,
+    /// `converse-stream`
+    Stream,
+    /// `count-tokens`
+    Count,
+}
+
+/// The model in a path as it is sent, and what is to be done.
+pub(super) fn named(path: &str) -> Option<(String, Action)> {
     let (model, action) = path.strip_prefix("/model/")?.split_once('/')?;
-    let stream = match action {
-        "converse" => false,
-        "converse-stream" => true,
+    let action = match action {
+        "converse" => Action::Whole,
+        "converse-stream" => Action::Stream,
+        "count-tokens" => Action::Count,
         _ => return None,
     };
-    Some((decoded(model), stream))
+    Some((decoded(model), action))
+}
+
+/// The words of what is to be counted: of Claude's models alone, by their own names.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html>
+pub(super) fn count(body: &Value, model: &str) -> Result<u64, Refuse> {
+    if !model.starts_with("anthropic.claude-sonnet") {
+        return Err(shapes::invalid("The provided model doesn't support counting tokens."));
+    }
+    let wrong = || shapes::invalid("Malformed input request: expected input.converse alone");
+    let input = body.get("input").and_then(Value::as_object).filter(|_| only(body, &["input"]));
+    let input = input.ok_or_else(wrong)?;
+    let converse = input.get("converse").filter(|_| input.len() == 1).ok_or_else(wrong)?;
+    if !only(converse, &["messages", "system", "toolConfig", "additionalModelRequestFields"]) {
+        return Err(wrong());
+    }
+    Ok(check(converse, model.to_owned(), false)?.prompt.words.max(1))
+}
+
+/// Whether an object has no other members.
+fn only(value: &Value, names: &[&str]) -> bool {
+    value.as_object().is_some_and(|map| map.keys().all(|name| names.contains(&name.as_str())))
 }
 
 fn decoded(text: &str) -> String {

@@ -123,8 +123,7 @@ pub(super) fn write(list: &mut List<'_>, block: &Block, native: bool) {
             marks(o);
         }),
         Part::Image { source, .. } => list.object(|o| {
-            o.text("type", "image");
-            write_source(o, source);
+            write_image(o, source);
             marks(o);
         }),
         Part::File { source, name } => list.object(|o| {
@@ -155,6 +154,13 @@ pub(super) fn write(list: &mut List<'_>, block: &Block, native: bool) {
         Part::Other { dialect: Dialect::Anthropic, raw } => list.raw(raw.get()),
         Part::Other { .. } | Part::Audio { .. } | Part::OtherCall { .. } => {}
     }
+}
+
+/// Writes a picture. Anthropic's own answers have none: in those of others it is what it is in a
+/// request, where the client can send it back.
+pub(super) fn write_image(o: &mut Object<'_>, source: &Source) {
+    o.text("type", "image");
+    write_source(o, source);
 }
 
 fn write_source(o: &mut Object<'_>, source: &Source) {

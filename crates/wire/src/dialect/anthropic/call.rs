@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::message;
 use crate::{
-    dialect::{body::Body, gemini, json, openai::write_cache, sieve::Sieve},
+    dialect::{body::Body, foreign, json, openai::write_cache, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{Format, Function, Message, Part, Request, Role, Thinking, Tool, ToolChoice},
@@ -18,16 +18,6 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 /// figure).
 const ANSWER_BESIDE_THINKING: u64 = 4096;
 
-/// Fields of OpenAI's that would change the answer and that Anthropic has not.
-const OPENAI_ONLY: &[&str] = &[
-    "audio",
-    "function_call",
-    "functions",
-    "modalities",
-    "prediction",
-    "verbosity",
-    "web_search_options",
-];
 /// Fields of OpenAI's that the answer does not depend on.
 const OPENAI_HINTS: &[&str] =
     &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
@@ -362,18 +352,14 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         Some("default") => body.text("service_tier", "standard_only"),
         Some(_) => sieve.refuse("service_tier", "anthropic has no such tier")?,
     }
-    if ask.surface == Dialect::Gemini {
-        return gemini::foreign(ask, sieve);
+    if native {
+        ask.extra.iter().for_each(|(name, raw)| body.raw(name, raw));
+        return Ok(());
     }
-    for (name, raw) in &ask.extra {
-        if native {
-            body.raw(name, raw);
-        } else if OPENAI_HINTS.contains(&&**name) {
+    foreign::output(ask, sieve)?;
+    for (name, raw) in foreign::fields(ask, &[], sieve)? {
+        if OPENAI_HINTS.contains(&&**name) {
             sieve.hint(name);
-        } else if ask.surface == Dialect::Cohere {
-            sieve.refuse(name, "only cohere has this parameter")?;
-        } else if OPENAI_ONLY.contains(&&**name) {
-            sieve.refuse(name, "only openai has this parameter")?;
         } else if body.has(name) {
             sieve.refuse(name, "it would contradict another parameter")?;
         } else {

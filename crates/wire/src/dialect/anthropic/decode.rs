@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{block, reply::finish_of};
+use super::{block, citation, reply::finish_of};
 use crate::{
     dialect::{
+        annotation::{self, Cited},
         events::{self, Events},
         fault_inside,
         fields::{At, Fields},
@@ -15,7 +16,7 @@ use crate::{
     exchange::Malformed,
     fault::{Fault, FaultKind},
     matrix::Dialect,
-    op::chat::{Delta, Event, MAX_BLOCKS, Opening, Part, Start},
+    op::chat::{Delta, Event, MAX_BLOCKS, Opening, Part, Place, Raw, Start},
     usage::Usage,
 };
 
@@ -28,9 +29,22 @@ pub(super) struct State {
     finished: bool,
     done: bool,
     figures: Figures,
-    /// Blocks that are open: Anthropic's index and our part.
-    open: Vec<(u32, u32)>,
+    open: Vec<Open>,
     parts: u32,
+    /// Characters of text so far.
+    length: u64,
+}
+
+/// A block that is open.
+struct Open {
+    /// Anthropic's number.
+    index: u32,
+    /// Ours.
+    part: u32,
+    /// Characters of text before it.
+    before: u64,
+    /// What it cites.
+    cites: Vec<Raw>,
 }
 
 /// An event as it stands on the wire: one shape for all types.
@@ -66,7 +80,7 @@ enum Kind {
 }
 
 #[derive(Deserialize)]
-struct DeltaIn {
+struct DeltaIn<'a> {
     r#type: DeltaKind,
     #[serde(default)]
     text: Option<String>,
@@ -76,6 +90,8 @@ struct DeltaIn {
     signature: Option<String>,
     #[serde(default)]
     partial_json: Option<String>,
+    #[serde(borrow, default)]
+    citation: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +101,7 @@ enum DeltaKind {
     ThinkingDelta,
     SignatureDelta,
     InputJsonDelta,
+    CitationsDelta,
     #[serde(other)]
     Unknown,
 }
@@ -187,33 +204,43 @@ impl State {
             Part::Other { .. } | Part::OtherCall { .. } => other(raw),
         };
         self.parts += 1;
-        self.open.push((frame.index.unwrap_or(part), part));
+        let index = frame.index.unwrap_or(part);
+        self.open.push(Open { index, part, before: self.length, cites: Vec::new() });
         out.push(Event::Open { choice: 0, part, kind });
         out.extend(first.map(|delta| Event::Delta { choice: 0, part, delta }));
         Ok(())
     }
 
     fn go_on(&mut self, frame: &FrameIn<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let found = self.open.iter().rfind(|(index, _)| Some(*index) == frame.index);
-        let (Some((_, part)), Some(raw)) = (found, frame.delta) else {
+        let found = self.open.iter_mut().rfind(|open| Some(open.index) == frame.index);
+        let (Some(open), Some(raw)) = (found, frame.delta) else {
             return Err(garbled("a delta of no open block"));
         };
-        let said: DeltaIn = serde_json::from_str(raw.get()).map_err(|why| bad(&why))?;
+        let said: DeltaIn<'_> = serde_json::from_str(raw.get()).map_err(|why| bad(&why))?;
         let delta = match said.r#type {
-            DeltaKind::TextDelta => Delta::Text(said.text.unwrap_or_default()),
+            DeltaKind::TextDelta => {
+                let text = said.text.unwrap_or_default();
+                self.length += text.chars().count() as u64;
+                Delta::Text(text)
+            }
             DeltaKind::ThinkingDelta => Delta::Text(said.thinking.unwrap_or_default()),
             DeltaKind::SignatureDelta => Delta::Signature(said.signature.unwrap_or_default()),
             DeltaKind::InputJsonDelta => Delta::Arguments(said.partial_json.unwrap_or_default()),
-            DeltaKind::Unknown => Delta::Other { dialect: Dialect::Anthropic, raw: raw.to_owned() },
+            DeltaKind::CitationsDelta | DeltaKind::Unknown => {
+                if let Some(citation) = said.citation.filter(|_| open.cites.len() < MAX_BLOCKS) {
+                    open.cites.push(citation.to_owned());
+                }
+                Delta::Other { dialect: Dialect::Anthropic, raw: raw.to_owned() }
+            }
         };
-        out.push(Event::Delta { choice: 0, part: *part, delta });
+        out.push(Event::Delta { choice: 0, part: open.part, delta });
         Ok(())
     }
 
     fn close(&mut self, frame: &FrameIn<'_>, out: &mut Vec<Event>) {
-        if let Some(at) = self.open.iter().rposition(|(index, _)| Some(*index) == frame.index) {
-            let (_, part) = self.open.remove(at);
-            out.push(Event::Close { choice: 0, part });
+        if let Some(at) = self.open.iter().rposition(|open| Some(open.index) == frame.index) {
+            let open = self.open.remove(at);
+            open.close(self.length, out);
         }
     }
 
@@ -235,8 +262,8 @@ impl State {
     }
 
     fn close_all(&mut self, out: &mut Vec<Event>) {
-        for (_, part) in self.open.drain(..) {
-            out.push(Event::Close { choice: 0, part });
+        for open in self.open.drain(..) {
+            open.close(self.length, out);
         }
     }
 
@@ -247,6 +274,19 @@ impl State {
             out.push(Event::Finish { choice: 0, finish: finish_of("end_turn", None) });
         }
         self.done = true;
+    }
+}
+
+impl Open {
+    fn close(self, length: u64, out: &mut Vec<Event>) {
+        let cites = self.cites.iter();
+        let cited: Vec<Cited> =
+            cites.filter_map(|raw| citation::read(raw, self.before, length)).collect();
+        if let Some(value) = annotation::list(&cited) {
+            let name = annotation::NAME;
+            out.push(Event::Aside { choice: 0, place: Place::Delta, name, value });
+        }
+        out.push(Event::Close { choice: 0, part: self.part });
     }
 }
 

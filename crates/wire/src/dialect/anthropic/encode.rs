@@ -10,15 +10,15 @@ use std::mem;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{reply::stop_reason, usage};
+use super::{block, citation, reply::stop_reason, usage};
 use crate::{
     dialect::{
-        Encode,
+        Encode, annotation,
         json::{self, Object},
         signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Finish, Opening, Place, Raw, Reason, Start},
+    op::chat::{Delta, Event, Finish, Opening, Place, Raw, Reason, Source, Start},
     usage::Usage,
 };
 
@@ -29,6 +29,9 @@ const MAX_WAITING: usize = 1 << 20;
 /// The part number of a block that has no part of its own.
 const SIGNED: u32 = u32::MAX;
 
+/// The same for what is cited when no text is under way.
+const CITING: u32 = u32::MAX - 1;
+
 /// Writes a stream.
 #[derive(Default)]
 pub(super) struct Encoder {
@@ -38,6 +41,8 @@ pub(super) struct Encoder {
     /// Parts that are not closed, or wait to be written; the first one is being written.
     parts: Vec<Waiting>,
     waiting: usize,
+    /// The upstream speaks Anthropic's dialect, too.
+    native: bool,
     called: bool,
     refused: bool,
     finish: Option<Finish>,
@@ -50,6 +55,8 @@ struct Waiting {
     index: Option<u64>,
     /// Whether its text is a thought.
     thought: bool,
+    /// Whether it is a text that may cite.
+    text: bool,
     hidden: bool,
     /// What waits to be written.
     frames: Vec<Frame>,
@@ -64,6 +71,7 @@ enum Frame {
 impl Encoder {
     fn start(&mut self, start: &Start, out: &mut BytesMut) {
         self.started = true;
+        self.native = start.upstream == Dialect::Anthropic;
         self.usage = start.usage.unwrap_or_default();
         event(out, "message_start", |o| {
             o.object("message", |o| {
@@ -88,8 +96,9 @@ impl Encoder {
         self.called |= matches!(kind, Opening::ToolCall { .. });
         self.refused |= matches!(kind, Opening::Refusal);
         let thought = matches!(kind, Opening::Thinking { .. });
-        let frames = Vec::new();
-        self.parts.push(Waiting { part, index: None, thought, hidden, frames, closed: false });
+        let text = matches!(kind, Opening::Text);
+        let (frames, closed) = (Vec::new(), false);
+        self.parts.push(Waiting { part, index: None, thought, text, hidden, frames, closed });
         if self.parts.len() > 1 {
             self.wait(part, Frame::Start(kind.clone()), out);
         } else if let Some(first) = self.parts.first_mut()
@@ -108,6 +117,25 @@ impl Encoder {
         self.open(SIGNED, &Opening::Thinking { signed: true }, out);
         self.go_on(SIGNED, &Delta::Signature(signature::marked(&signature)), out);
         self.close(SIGNED, out);
+    }
+
+    /// What the text under way cites; a text of its own where none is.
+    fn cite(&mut self, annotations: &Raw, out: &mut BytesMut) {
+        if self.native {
+            return;
+        }
+        let under_way = self.parts.iter().rfind(|waiting| waiting.text && !waiting.closed);
+        let part = under_way.map(|waiting| waiting.part);
+        for (index, raw) in citation::deltas(annotations).enumerate() {
+            if index == 0 && part.is_none() {
+                self.open(CITING, &Opening::Text, out);
+            }
+            let delta = Delta::Other { dialect: Dialect::Anthropic, raw };
+            self.go_on(part.unwrap_or(CITING), &delta, out);
+        }
+        if part.is_none() {
+            self.close(CITING, out);
+        }
     }
 
     fn go_on(&mut self, part: u32, delta: &Delta, out: &mut BytesMut) {
@@ -171,6 +199,7 @@ impl Waiting {
 impl Frame {
     fn size(&self) -> usize {
         64 + match self {
+            Frame::Start(Opening::Image { source: Source::Base64 { data, .. }, .. }) => data.len(),
             Frame::Start(_) => 0,
             Frame::Delta(Delta::Text(text) | Delta::Signature(text) | Delta::Arguments(text)) => {
                 text.len()
@@ -191,6 +220,9 @@ impl Encode for Encoder {
             | Event::Finish { choice: 1.., .. }
             | Event::Aside { choice: 1.., .. } => {}
             Event::Aside { place: Place::Part, value, .. } => self.signed(value, out),
+            Event::Aside { place: Place::Delta, name: annotation::NAME, value, .. } => {
+                self.cite(value, out);
+            }
             Event::Aside { place: Place::Choice | Place::Delta, .. } => {}
             Event::Open { part, kind, .. } => self.open(*part, kind, out),
             Event::Delta { part, delta, .. } => self.go_on(*part, delta, out),
@@ -240,8 +272,11 @@ fn block_start(out: &mut BytesMut, index: u64, kind: &Opening) {
             o.raw("content_block", raw.get());
             return;
         }
+        if let Opening::Image { source, .. } = kind {
+            return o.object("content_block", |o| block::write_image(o, source));
+        }
         o.object("content_block", |o| match kind {
-            Opening::Text | Opening::Refusal | Opening::Other { .. } => {
+            Opening::Text | Opening::Refusal | Opening::Image { .. } | Opening::Other { .. } => {
                 o.text("type", "text");
                 o.text("text", "");
             }

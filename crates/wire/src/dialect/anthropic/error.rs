@@ -5,7 +5,10 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::refusal::{Refusal, RefusalKind};
+use crate::{
+    exchange::thread::THREAD,
+    refusal::{Refusal, RefusalKind},
+};
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -17,6 +20,14 @@ struct Envelope<'a> {
 struct Body<'a> {
     r#type: &'static str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+/// What SDKs branch on.
+#[derive(Serialize)]
+struct Details {
+    error_code: &'static str,
 }
 
 /// The error types that Anthropic documents.
@@ -34,8 +45,11 @@ const TYPES: &[&str] = &[
 ];
 
 pub(in crate::dialect) fn refusal(why: &Refusal) -> Bytes {
-    let envelope =
-        Envelope { r#type: "error", error: Body { r#type: type_of(why), message: &why.message } };
+    // Anthropic's SDKs go on without a thread when they are told so.
+    let threaded = why.kind == RefusalKind::InvalidRequest && why.param.as_deref() == Some(THREAD);
+    let details = threaded.then_some(Details { error_code: "thread_unsupported_request" });
+    let error = Body { r#type: type_of(why), message: &why.message, details };
+    let envelope = Envelope { r#type: "error", error };
     serde_json::to_vec(&envelope).unwrap_or_default().into()
 }
 
@@ -45,10 +59,11 @@ pub(in crate::dialect) fn broken(why: &Refusal, out: &mut BytesMut) {
     out.extend_from_slice(b"\n\n");
 }
 
-/// The refusal's own type if Anthropic has it, else the one of its status.
+/// The refusal's own type if Anthropic has it, else the one of its status. OpenAI says
+/// `invalid_request_error` where Anthropic has more to say.
 fn type_of(why: &Refusal) -> &'static str {
-    let own = why.error_type.as_deref().and_then(|own| TYPES.iter().find(|name| **name == own));
-    if let Some(own) = own {
+    let own = why.error_type.as_deref().filter(|own| *own != "invalid_request_error");
+    if let Some(own) = own.and_then(|own| TYPES.iter().find(|name| **name == own)) {
         return own;
     }
     if why.kind == RefusalKind::BudgetExceeded {

@@ -3,6 +3,7 @@
 
 mod block;
 mod call;
+mod citation;
 mod decode;
 mod encode;
 mod error;
@@ -13,15 +14,31 @@ mod usage;
 
 use bytes::Bytes;
 
-use super::{Decode, Encode, Surface, Upstream};
+use super::{Decode, Encode, Surface, Upstream, sieve::Sieve};
 use crate::{
     exchange::{CannotAsk, Malformed, Payload},
+    matrix::Dialect,
     op::chat::{Request, Response},
     target::Target,
 };
 
 pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
+
+/// Fields that only save tokens: marks of a cache, a question about them, and what of a conversation
+/// the model need not see again. An upstream that has no such thing answers as well without them, so that they are named
+/// among what was dropped and never refused: coding agents send them with every request.
+/// <https://platform.claude.com/docs/en/build-with-claude/context-editing>
+pub(super) const SAVINGS: &[&str] = &["cache_control", "context_management", "diagnostics"];
+
+/// What a client says of thinking beside how much (`display`) has no place elsewhere.
+pub(super) fn foreign(ask: &Request, sieve: &mut Sieve<'_>) {
+    if ask.surface == Dialect::Anthropic {
+        for (name, _) in &ask.reasoning.extra {
+            sieve.hint(&format!("thinking.{name}"));
+        }
+    }
+}
 
 /// The dialect, both sides.
 #[derive(Debug, Clone, Copy)]

@@ -2,9 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{block, usage};
+use super::{block, citation, usage};
 use crate::{
     dialect::{
+        annotation,
         fields::{At, Fields},
         figures::Figures,
         json, signature,
@@ -38,7 +39,12 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         created: None,
         usage: fields.take("usage").map(|raw| Figures::whole(Dialect::Anthropic, raw.get(), None)),
         extra: fields.rest(),
-        choices: vec![Choice { blocks, finish, message_extra: Extra::new(), extra: Extra::new() }],
+        choices: vec![Choice {
+            message_extra: citation::annotations(&blocks),
+            blocks,
+            finish,
+            extra: Extra::new(),
+        }],
     })
 }
 
@@ -72,6 +78,8 @@ pub(super) fn write(reply: &Response) -> Bytes {
         o.text("type", "message");
         o.text("role", "assistant");
         o.text("model", &reply.model);
+        let cited = choice.filter(|_| !native).map(|choice| annotation::of(&choice.message_extra));
+        let blocks = citation::cited(blocks, cited.unwrap_or_default());
         o.list("content", |list| {
             for block in blocks.iter().filter(|block| native || !is_empty(block)) {
                 if let Some(signature) = signature::in_extra(&block.extra)
@@ -81,7 +89,9 @@ pub(super) fn write(reply: &Response) -> Bytes {
                     let signed = Part::Thinking { text: String::new(), signature };
                     block::write(list, &signed.into(), native);
                 }
-                block::write(list, block, native);
+                // A text that cites was made for Anthropic's clients.
+                let cites = block.extra.iter().any(|(name, _)| **name == *citation::NAME);
+                block::write(list, block, native || cites);
             }
         });
         let called = blocks.iter().any(|block| matches!(block.part, Part::ToolCall(_)));

@@ -15,9 +15,11 @@ use super::{
 };
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
-        gemini, json,
+        foreign, json,
+        search::OPTIONS,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
@@ -51,9 +53,6 @@ const DEFAULTS: &[&str] = &[
     "top_k",
     "top_p",
 ];
-/// Fields of OpenAI's that would change the answer and that Bedrock has not.
-const OPENAI_ONLY: &[&str] =
-    &["audio", "function_call", "functions", "modalities", "prediction", "verbosity"];
 /// Fields of OpenAI's that the answer does not depend on.
 const OPENAI_HINTS: &[&str] =
     &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
@@ -103,6 +102,30 @@ pub(super) fn write(
     to: &Target,
     dropped: &mut Vec<String>,
 ) -> Result<Bytes, CannotAsk> {
+    Ok(written(ask, to, dropped)?.patched(to))
+}
+
+/// The members of a request that a count is made of.
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseTokensRequest.html>
+const COUNTED: &[&str] = &["messages", "system", "toolConfig", "additionalModelRequestFields"];
+
+/// The same request as far as its tokens are concerned, for CountTokens.
+pub(super) fn write_count(
+    ask: &Request,
+    to: &Target,
+    dropped: &mut Vec<String>,
+) -> Result<Bytes, CannotAsk> {
+    let mut body = written(ask, to, dropped)?;
+    body.keep(COUNTED);
+    let converse = body.patched(to);
+    let mut out = BytesMut::new();
+    json::object(&mut out, |o| {
+        o.object("input", |o| o.key("converse").extend_from_slice(&converse));
+    });
+    Ok(out.freeze())
+}
+
+fn written(ask: &Request, to: &Target, dropped: &mut Vec<String>) -> Result<Body, CannotAsk> {
     let family = Family::of(&to.model);
     let mut sieve = Sieve::new(to, dropped);
     let mut rest = Rest::default();
@@ -155,7 +178,7 @@ pub(super) fn write(
         body.put("system", |out| turns.write_system(&mut writer, out));
     }
     body.put("messages", |out| turns.write_messages(&mut writer, out));
-    Ok(body.patched(to))
+    Ok(body)
 }
 
 /// Asks for what Converse itself does not tell. A path that the model does not know is no error.
@@ -311,16 +334,10 @@ impl Rest {
             sieve.hint("metadata");
         }
         self.tier(ask, sieve)?;
-        if ask.surface == Dialect::Gemini {
-            gemini::foreign(ask, sieve)?;
-        } else {
-            for (name, _) in &ask.output_extra {
-                sieve.refuse(&format!("output_config.{name}"), "bedrock has no such parameter")?;
-            }
-            for (name, raw) in &ask.extra {
-                if !self.own(name, raw)? {
-                    self.foreign(name, raw, ask.surface, family, sieve)?;
-                }
+        foreign::output(ask, sieve)?;
+        for (name, raw) in &ask.extra {
+            if !self.own(name, raw)? {
+                self.foreign(name, raw, ask.surface, family, sieve)?;
             }
         }
         for (name, json) in &to.defaults {
@@ -374,23 +391,22 @@ impl Rest {
         let grounded = matches!(family, Family::Nova { .. });
         match name {
             "anthropic_beta" => self.betas(raw, family, sieve)?,
-            "web_search_options" if grounded => self.grounding = true,
-            "web_search_options" => {
+            OPTIONS if grounded => self.grounding = true,
+            OPTIONS => {
                 sieve.refuse(name, "only nova searches the web at bedrock")?;
             }
             "cache_control" if family.caches() => {
                 self.last_mark = CacheMarkIn::read(raw);
             }
-            "cache_control" => sieve.hint(name),
             "context_management" if family.is_claude() => self.edits(raw, sieve),
+            _ if SAVINGS.contains(&name) => sieve.hint(name),
             _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
-            _ if OPENAI_ONLY.contains(&name) => {
+            // For Google's bills.
+            "labels" if surface == Dialect::Gemini => sieve.hint(name),
+            _ if foreign::is_own(surface, name) => {
                 sieve.refuse(name, "bedrock has no such parameter")?;
             }
-            _ if matches!(surface, Dialect::Openai | Dialect::Completions) => {
-                self.additional.raw(name, raw.get());
-            }
-            _ => sieve.refuse(name, "bedrock has no such parameter")?,
+            _ => self.additional.raw(name, raw.get()),
         }
         Ok(())
     }

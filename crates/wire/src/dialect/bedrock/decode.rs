@@ -10,11 +10,12 @@ use serde_json::value::RawValue;
 use super::{
     citation,
     format::ANSWER_TOOL,
+    picture::{Picture, PictureIn},
     reply::{Called, finish_of},
     usage::{self, Additional},
 };
 use crate::{
-    dialect::{Decode, fault_named},
+    dialect::{Decode, annotation, fault_named},
     fault::{Fault, FaultKind},
     frame::aws::{self, Frame},
     matrix::Dialect,
@@ -61,6 +62,8 @@ struct State {
     finished: bool,
     done: bool,
     open: Vec<Open>,
+    /// Pictures that are not complete yet.
+    pictures: Vec<(u32, Picture)>,
     parts: u32,
     called: Called,
     additional: Additional,
@@ -87,6 +90,7 @@ enum Kind {
     Call,
     /// A call of [`ANSWER_TOOL`].
     Answer,
+    Picture,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +107,14 @@ struct StartIn<'a> {
 struct OpeningIn<'a> {
     #[serde(borrow, default)]
     tool_use: Option<&'a RawValue>,
+    #[serde(default)]
+    image: Option<ImageIn>,
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ImageBlockStart.html>
+#[derive(Deserialize)]
+struct ImageIn {
+    format: String,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +144,8 @@ struct Said<'a> {
     reasoning_content: Option<ThoughtIn>,
     #[serde(borrow, default)]
     citation: Option<&'a RawValue>,
+    #[serde(default)]
+    image: Option<PictureIn>,
 }
 
 #[derive(Deserialize)]
@@ -202,9 +216,10 @@ impl State {
             ("contentBlockDelta", true) => self.go_on(read(frame.payload)?, out)?,
             ("contentBlockStop", true) => {
                 let stop: StopIn = read(frame.payload)?;
+                self.show(Some(stop.content_block_index), out)?;
                 self.close(stop.content_block_index, out);
             }
-            ("messageStop", true) => self.message_stop(&read(frame.payload)?, out),
+            ("messageStop", true) => self.message_stop(&read(frame.payload)?, out)?,
             ("metadata", true) => {
                 let said: MetadataIn<'_> = read(frame.payload)?;
                 if let Some(raw) = said.usage {
@@ -238,6 +253,9 @@ impl State {
     }
 
     fn open(&mut self, said: &StartIn<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
+        if let Some(image) = &said.start.image {
+            return self.picture(said.content_block_index, &image.format);
+        }
         let Some(raw) = said.start.tool_use else { return Ok(()) };
         let call: ToolUseIn = read(raw.get().as_bytes())?;
         let (kind, opening) = if call.name == ANSWER_TOOL {
@@ -248,6 +266,29 @@ impl State {
             (Kind::Call, Opening::ToolCall { id: call.tool_use_id, name: call.name })
         };
         self.begin(said.content_block_index, kind, opening, out)?;
+        Ok(())
+    }
+
+    fn picture(&mut self, index: u32, format: &str) -> Result<(), Fault> {
+        if self.finished || self.pictures.len() == MAX_BLOCKS {
+            return Err(garbled("too many content blocks"));
+        }
+        self.pictures.push((index, Picture::new(format)));
+        Ok(())
+    }
+
+    /// Tells of a picture that is complete, or of all there are.
+    fn show(&mut self, index: Option<u32>, out: &mut Vec<Event>) -> Result<(), Fault> {
+        while let Some(at) =
+            self.pictures.iter().position(|(own, _)| index.is_none_or(|index| *own == index))
+        {
+            let (index, picture) = self.pictures.remove(at);
+            for (opening, delta) in picture.finish() {
+                let part = self.begin(index, Kind::Picture, opening, out)?;
+                out.extend(delta.map(|delta| Event::Delta { choice: 0, part, delta }));
+                self.close(index, out);
+            }
+        }
         Ok(())
     }
 
@@ -278,7 +319,7 @@ impl State {
             (Some(open), Kind::Call) if open.kind == Kind::Answer => Ok(open.part),
             (_, Kind::Text) => self.begin(index, kind, Opening::Text, out),
             (_, Kind::Thought) => self.begin(index, kind, Opening::Thinking { signed: true }, out),
-            (_, Kind::Call | Kind::Answer | Kind::Redacted) => {
+            (_, Kind::Call | Kind::Answer | Kind::Redacted | Kind::Picture) => {
                 Err(garbled("a delta of no open block"))
             }
         }
@@ -300,12 +341,16 @@ impl State {
             out.push(Event::Delta { choice: 0, part, delta: Delta::Text(text) });
         } else if let Some(thought) = said.delta.reasoning_content {
             self.think(index, thought, out)?;
+        } else if let Some(image) = said.delta.image {
+            let found = self.pictures.iter_mut().rfind(|(own, _)| *own == index);
+            let Some((_, picture)) = found else { return Err(garbled("a delta of no picture")) };
+            picture.add(image)?;
         } else if let Some(raw) = said.delta.citation {
             let open = self.open.iter().rfind(|open| open.index == index);
             let start = open.map_or(self.length, |open| open.before);
             let cited = citation::read(raw, (start, self.length));
-            if let Some(value) = cited.and_then(|cited| citation::list(&[cited])) {
-                let name = "annotations";
+            if let Some(value) = cited.and_then(|cited| annotation::list(&[cited])) {
+                let name = annotation::NAME;
                 out.push(Event::Aside { choice: 0, place: Place::Delta, name, value });
             }
         }
@@ -339,16 +384,22 @@ impl State {
         }
     }
 
-    fn message_stop(&mut self, said: &MessageStopIn<'_>, out: &mut Vec<Event>) {
+    fn message_stop(
+        &mut self,
+        said: &MessageStopIn<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Fault> {
         if self.finished {
-            return;
+            return Ok(());
         }
+        self.show(None, out)?;
         self.close_all(out);
         self.finished = true;
         self.additional = Additional::read(said.additional_model_response_fields);
         let stop_sequence = self.additional.stop_sequence.clone();
         let finish = finish_of(&said.stop_reason, self.called, stop_sequence);
         out.push(Event::Finish { choice: 0, finish });
+        Ok(())
     }
 }
 
@@ -359,6 +410,6 @@ fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Fault> {
     })
 }
 
-fn garbled(what: &str) -> Fault {
+pub(super) fn garbled(what: &str) -> Fault {
     Fault::new(FaultKind::BadResponse, format!("the upstream's stream is garbled: {what}"))
 }

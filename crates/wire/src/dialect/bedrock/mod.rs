@@ -12,6 +12,7 @@ mod family;
 mod format;
 mod media;
 mod message;
+mod picture;
 mod reasoning;
 mod reply;
 mod tool;
@@ -47,6 +48,21 @@ impl Upstream for Bedrock {
     fn decoder(&self) -> Box<dyn Decode> {
         Box::new(decode::Decoder::default())
     }
+
+    /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html>
+    fn write_count(
+        &self,
+        ask: &Request,
+        to: &Target,
+        dropped: &mut Vec<String>,
+    ) -> Result<Bytes, CannotAsk> {
+        call::write_count(ask, to, dropped)
+    }
+}
+
+/// Whether a model searches the web.
+pub(super) fn searches(model: &str) -> bool {
+    matches!(family::Family::of(model), family::Family::Nova { .. })
 }
 
 #[cfg(test)]

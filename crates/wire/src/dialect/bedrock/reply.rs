@@ -4,20 +4,20 @@
 use serde_json::value::RawValue;
 
 use super::{
-    citation::{self, Citation},
+    citation,
     format::ANSWER_TOOL,
+    picture::{self, PictureIn},
     usage::{self, Additional},
 };
 use crate::{
     dialect::{
+        annotation::{self, Cited},
         fields::{At, Fields},
         json::compact,
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{
-        Block, Choice, Extra, Finish, MAX_BLOCKS, Part, Reason, Response, Source, ToolCall,
-    },
+    op::chat::{Block, Choice, Extra, Finish, MAX_BLOCKS, Part, Reason, Response, ToolCall},
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -73,7 +73,7 @@ pub(super) fn finish_of(word: &str, called: Called, stop_sequence: Option<String
 struct Answer {
     blocks: Vec<Block>,
     called: Called,
-    citations: Vec<Citation>,
+    citations: Vec<Cited>,
     /// Characters of text so far.
     length: u64,
 }
@@ -90,8 +90,11 @@ impl Answer {
             let part = thought(Fields::of(raw, At::Field(&at, "reasoningContent"))?)?;
             self.blocks.extend(part.map(Block::from));
         } else if let Some(raw) = fields.take("image") {
-            let part = image(Fields::of(raw, At::Field(&at, "image"))?)?;
-            self.blocks.extend(part.map(Block::from));
+            let at = At::Field(&at, "image");
+            let format = Fields::of(raw, at)?.need_text("format")?;
+            let whole: PictureIn =
+                serde_json::from_str(raw.get()).map_err(|_| at.wrong("a picture"))?;
+            self.blocks.extend(picture::parts(&format, whole).into_iter().map(Block::from));
         } else if let Some(raw) = fields.take("citationsContent") {
             self.cited(Fields::of(raw, At::Field(&at, "citationsContent"))?)?;
         } else {
@@ -137,8 +140,8 @@ impl Answer {
 
     fn choice(self, finish: Option<Finish>) -> Choice {
         let mut message_extra = Extra::new();
-        if let Some(list) = citation::list(&self.citations) {
-            message_extra.push(("annotations".into(), list));
+        if let Some(list) = annotation::list(&self.citations) {
+            message_extra.push((annotation::NAME.into(), list));
         }
         Choice { blocks: self.blocks, finish, message_extra, extra: Extra::new() }
     }
@@ -155,15 +158,4 @@ fn thought(mut fields: Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
         text: thought.need_text("text")?,
         signature: thought.text("signature")?.filter(|signature| !signature.is_empty()),
     }))
-}
-
-fn image(mut fields: Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
-    let up = fields.at();
-    let format = fields.need_text("format")?;
-    let Some(raw) = fields.take("source") else { return Ok(None) };
-    let mut source = Fields::of(raw, At::Field(&up, "source"))?;
-    let media_type = format!("image/{format}");
-    Ok(source
-        .text("bytes")?
-        .map(|data| Part::Image { source: Source::Base64 { media_type, data }, detail: None }))
 }

@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use super::message;
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields, is_string},
-        json,
+        foreign, json,
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -31,7 +32,7 @@ const OWN: &[&str] = &[
 ];
 /// Fields of others that the answer does not depend on.
 const HINTS: &[&str] =
-    &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
+    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 pub(super) fn write(
     ask: &Request,
@@ -264,7 +265,7 @@ fn thinking(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(),
             }
         },
     };
-    for (name, _) in &ask.reasoning.extra {
+    for (name, _) in ask.reasoning.extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
         sieve.hint(&format!("thinking.{name}"));
     }
     put_thinking(body, budget);
@@ -311,11 +312,9 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
         Some("auto" | "default" | "standard_only") => sieve.hint("service_tier"),
         Some(_) => sieve.refuse("service_tier", "cohere has no such tier")?,
     }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
+    foreign::output(ask, sieve)?;
     for (name, raw) in &ask.extra {
-        if HINTS.contains(&&**name) {
+        if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);
         } else if **name == *"thinking" && !is_string(raw) && !body.has("thinking") {
             foreign_thinking(raw, body)?;

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
 
 use crate::{
-    dialect::json::{self, List, Object},
+    dialect::{
+        annotation,
+        json::{self, List, Object},
+    },
     op::chat::{MAX_BLOCKS, Raw},
 };
 
@@ -139,44 +142,24 @@ impl Cited {
     }
 }
 
-#[derive(Deserialize)]
-struct Annotation {
-    #[serde(default)]
-    url_citation: Option<UrlCitation>,
-}
-
-#[derive(Deserialize)]
-struct UrlCitation {
-    #[serde(default)]
-    start_index: u64,
-    #[serde(default)]
-    end_index: u64,
-    #[serde(default)]
-    title: Option<String>,
-    #[serde(default)]
-    url: Option<String>,
-}
-
 /// Most characters that a citation quotes.
 const MAX_QUOTE: usize = 4_096;
 
 /// Annotations as citations of `text`.
 pub(super) fn citations(annotations: &str, text: &str) -> Vec<Cited> {
-    let annotations: Vec<Annotation> = serde_json::from_str(annotations).unwrap_or_default();
     let text: Vec<char> = text.chars().collect();
-    let cited = annotations.into_iter().filter_map(|annotation| annotation.url_citation);
+    let cited = annotation::read(annotations).into_iter();
     cited
-        .take(MAX_BLOCKS)
         .map(|one| {
             let place = |index: u64| usize::try_from(index).unwrap_or(usize::MAX);
-            let (start, end) = (place(one.start_index), place(one.end_index));
+            let (start, end) = (place(one.start), place(one.end));
             let quote = text.get(start..end.min(text.len())).unwrap_or_default();
             Cited {
-                start: one.start_index,
-                end: one.end_index,
+                start: one.start,
+                end: one.end,
                 text: quote.iter().take(MAX_QUOTE).collect(),
-                title: one.title.unwrap_or_default(),
-                url: one.url.unwrap_or_default(),
+                title: one.title,
+                url: one.url,
             }
         })
         .collect()

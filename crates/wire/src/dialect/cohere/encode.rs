@@ -4,12 +4,13 @@ use bytes::{BufMut, BytesMut};
 
 use super::{
     cite,
-    reply::{finish_word, write_usage},
+    reply::{finish_word, write_image, write_usage},
 };
 use crate::{
     dialect::{
         Encode,
         json::{self, Object},
+        openai::url_of,
     },
     op::chat::{Delta, Event, Finish, Opening, Place},
     usage::Usage,
@@ -35,6 +36,7 @@ enum Kind {
     Text,
     Thought,
     Call,
+    Image,
     /// What Cohere has no place for.
     Hidden,
 }
@@ -74,6 +76,14 @@ impl Encoder {
                 });
                 (Kind::Call, index)
             }
+            Opening::Image { source, .. } => match url_of(source) {
+                Some(url) => {
+                    let index = next(&mut self.contents);
+                    content(out, "content-start", index, |o| write_image(o, &url));
+                    (Kind::Image, index)
+                }
+                None => (Kind::Hidden, 0),
+            },
             Opening::RedactedThinking(_) | Opening::Other { .. } => (Kind::Hidden, 0),
         };
         self.open.push((part, kind, index));
@@ -99,7 +109,7 @@ impl Encoder {
             }
             // A delta that does not fit its part, or that Cohere has no place for.
             (
-                Kind::Text | Kind::Thought | Kind::Call | Kind::Hidden,
+                Kind::Text | Kind::Thought | Kind::Call | Kind::Image | Kind::Hidden,
                 Delta::Text(_) | Delta::Signature(_) | Delta::Arguments(_) | Delta::Other { .. },
             ) => {}
         }
@@ -109,7 +119,9 @@ impl Encoder {
         let Some(at) = self.open.iter().position(|(open, ..)| *open == part) else { return };
         let (_, kind, index) = self.open.remove(at);
         match kind {
-            Kind::Text | Kind::Thought => event(out, "content-end", |o| o.integer("index", index)),
+            Kind::Text | Kind::Thought | Kind::Image => {
+                event(out, "content-end", |o| o.integer("index", index))
+            }
             Kind::Call => event(out, "tool-call-end", |o| o.integer("index", index)),
             Kind::Hidden => {}
         }

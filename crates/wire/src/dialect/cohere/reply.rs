@@ -9,6 +9,7 @@ use crate::{
         fields::{At, Fields, is_string, list, string},
         figures::Figures,
         json::{self, Object},
+        openai::url_of,
     },
     exchange::Malformed,
     matrix::Dialect,
@@ -171,8 +172,8 @@ fn member<'a>(extra: &'a Extra, name: &str) -> Option<&'a str> {
 fn write_message(o: &mut Object<'_>, choice: &Choice, called: bool, native: bool) {
     o.text("role", "assistant");
     let said: String = choice.blocks.iter().filter_map(text_of).collect();
-    let thinks = choice.blocks.iter().any(|block| matches!(block.part, Part::Thinking { .. }));
-    if thinks || !called {
+    let shows = |block: &Block| matches!(block.part, Part::Thinking { .. } | Part::Image { .. });
+    if !called || choice.blocks.iter().any(shows) {
         o.list("content", |list| {
             for block in &choice.blocks {
                 match &block.part {
@@ -185,9 +186,14 @@ fn write_message(o: &mut Object<'_>, choice: &Choice, called: bool, native: bool
                         o.text("text", text);
                     }),
                     Part::Other { dialect: Dialect::Cohere, raw } => list.raw(raw.get()),
+                    Part::Image { source, .. } => {
+                        if let Some(url) = url_of(source) {
+                            list.object(|o| write_image(o, &url));
+                        }
+                    }
                     // Cohere has no place for these.
                     Part::Text(_) | Part::Refusal(_) | Part::RedactedThinking(_) => {}
-                    Part::Image { .. } | Part::Audio { .. } | Part::File { .. } => {}
+                    Part::Audio { .. } | Part::File { .. } => {}
                     Part::ToolCall(_) | Part::ToolResult(_) => {}
                     Part::Other { .. } | Part::OtherCall { .. } => {}
                 }
@@ -222,6 +228,13 @@ fn write_message(o: &mut Object<'_>, choice: &Choice, called: bool, native: bool
             }
         });
     }
+}
+
+/// Writes a picture. Cohere's own answers have none: in those of others it is what it is in a
+/// request.
+pub(super) fn write_image(o: &mut Object<'_>, url: &str) {
+    o.text("type", "image_url");
+    o.object("image_url", |o| o.text("url", url));
 }
 
 fn text_of(block: &Block) -> Option<&str> {

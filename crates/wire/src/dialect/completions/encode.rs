@@ -112,6 +112,11 @@ impl Encode for Encoder {
             {
                 self.chunk(*choice, text, out, |o, _| plain(o));
             }
+            Event::Open { choice, kind: Opening::Image { source, .. }, .. } => {
+                if let Some(text) = reply::picture(source) {
+                    self.chunk(*choice, &text, out, |o, _| plain(o));
+                }
+            }
             Event::Close { choice, part } => {
                 self.shown.retain(|shown| *shown != (*choice, *part));
             }

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use crate::{
     dialect::{
         json::{self, List, Object},
-        openai::write_usage,
+        openai::{url_of, write_usage},
     },
-    op::chat::{Choice, Part, Reason, Response},
+    op::chat::{Choice, Part, Reason, Response, Source},
 };
 
 /// `prompt` is what each answer begins with.
@@ -35,8 +35,10 @@ pub(super) fn write(reply: &Response, prompt: &str) -> Bytes {
 fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, prompt: &str) {
     let mut text = prompt.to_owned();
     for block in &choice.blocks {
-        if let Part::Text(said) | Part::Refusal(said) = &block.part {
-            text.push_str(said);
+        match &block.part {
+            Part::Text(said) | Part::Refusal(said) => text.push_str(said),
+            Part::Image { source, .. } => text.extend(picture(source)),
+            _ => {}
         }
     }
     o.text("text", &text);
@@ -53,6 +55,11 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, prompt: &str) {
         Some(finish) => o.text("finish_reason", finish_reason(finish.reason)),
         None => o.null("finish_reason"),
     }
+}
+
+/// A picture where there is nothing but text: in Markdown.
+pub(super) fn picture(source: &Source) -> Option<String> {
+    Some(format!("![image]({})", url_of(source)?))
 }
 
 /// There were no tools then.

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{Surface, Upstream, counted, floats, rest, texts, vector};
+use super::{Surface, Upstream, counted, floats, rest, texts, vector, write_texts};
 use crate::{
     dialect::{
         body::Body,
@@ -108,7 +108,7 @@ impl Upstream for Cohere {
         let mut sieve = Sieve::new(to, dropped);
         let mut body = Body::default();
         body.text("model", &to.model);
-        write_texts(&mut body, texts(ask, to, "cohere")?);
+        write_texts(&mut body, "texts", texts(ask, to, "cohere")?);
         body.text("input_type", task(ask));
         let kind = word(ask.encoding.unwrap_or(Encoding::Float));
         body.put("embedding_types", |out| {
@@ -161,16 +161,6 @@ pub(super) fn by_type(raw: &RawValue, at: At<'_>) -> Result<Response, Malformed>
         Some(raw) => floats(raw, &At::Field(&at, "float"), String::new(), None),
         None => Err(types.wrong("float", "a list of vectors")),
     }
-}
-
-pub(super) fn write_texts(body: &mut Body, texts: &[String]) {
-    body.put("texts", |out| {
-        json::list(out, |list| {
-            for text in texts {
-                json::string(list.item(), text);
-            }
-        });
-    });
 }
 
 pub(super) fn task(ask: &Request) -> &str {

@@ -92,12 +92,12 @@ struct Embedding<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UsageMetadata {
+pub(super) struct UsageMetadata {
     #[serde(default)]
-    prompt_token_count: Option<u64>,
+    pub(super) prompt_token_count: Option<u64>,
 }
 
-fn task(task: &Task) -> &str {
+pub(super) fn task(task: &Task) -> &str {
     match task {
         Task::Document => "RETRIEVAL_DOCUMENT",
         Task::Query => "RETRIEVAL_QUERY",

@@ -3,24 +3,32 @@
 
 mod bedrock;
 mod cohere;
+mod cortex;
+mod features;
 mod gemini;
+mod int8;
 mod ollama;
 mod openai;
 #[cfg(test)]
 mod tests;
 mod vector;
+mod vertex;
+mod watsonx;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{
+    body::Body,
     fields::{At, list},
+    json,
     sieve::Sieve,
 };
 use crate::{
     exchange::{CannotAsk, Malformed, Payload},
     matrix::Dialect,
     op::embeddings::{Input, MAX_INPUTS, Request, Response, Vector},
+    provider::Embeds,
     target::Target,
     usage::Usage,
 };
@@ -57,15 +65,24 @@ pub fn surface(dialect: Dialect) -> Option<&'static dyn Surface> {
     }
 }
 
-/// The provider's side of a dialect of embeddings, if we may speak it to providers.
-pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
-    Some(match dialect {
-        Dialect::Openai => &openai::Openai,
-        Dialect::Cohere => &cohere::Cohere,
-        Dialect::Gemini => &gemini::Gemini,
-        Dialect::Ollama => &ollama::Ollama,
-        Dialect::Bedrock => &bedrock::Bedrock,
-        _ => return None,
+/// The provider's side of a dialect of embeddings, if we may speak it to providers. `form` is how a
+/// place spells them that does not as its dialect says.
+pub fn upstream(dialect: Dialect, form: Option<Embeds>) -> Option<&'static dyn Upstream> {
+    Some(match (form, dialect) {
+        (Some(Embeds::Predict), _) => &vertex::Predict,
+        (Some(Embeds::Content), _) => &vertex::Content,
+        (Some(Embeds::Watsonx), _) => &watsonx::Watsonx,
+        (Some(Embeds::Features), _) => &features::Features,
+        (Some(Embeds::Cortex), _) => &cortex::Cortex,
+        (Some(Embeds::Int8), _) => &int8::Int8,
+        (None, Dialect::Openai) => &openai::Openai,
+        (None, Dialect::Cohere) => &cohere::Cohere,
+        (None, Dialect::Gemini) => &gemini::Gemini,
+        (None, Dialect::Ollama) => &ollama::Ollama,
+        (None, Dialect::Bedrock) => &bedrock::Bedrock,
+        (None, Dialect::Anthropic | Dialect::Responses | Dialect::Completions) => return None,
+        (None, Dialect::Oci | Dialect::OciCohere) => return None,
+        (None, Dialect::Tgi | Dialect::WatsonxText) => return None,
     })
 }
 
@@ -81,6 +98,30 @@ fn texts<'a>(ask: &'a Request, to: &Target, whose: &str) -> Result<&'a [String],
         }
         .into()),
     }
+}
+
+/// The one text of a request to a place that embeds one a call.
+fn one_text<'a>(ask: &'a Request, to: &Target, whose: &str) -> Result<&'a str, CannotAsk> {
+    match texts(ask, to, whose)? {
+        [text] => Ok(text),
+        _ => Err(crate::exchange::Unsupported {
+            param: "input".to_owned(),
+            model: to.model.to_string(),
+            why: format!("{whose} embeds one text a call"),
+        }
+        .into()),
+    }
+}
+
+/// A list of texts as a field.
+fn write_texts(body: &mut Body, name: &'static str, texts: &[String]) {
+    body.put(name, |out| {
+        json::list(out, |list| {
+            for text in texts {
+                json::string(list.item(), text);
+            }
+        });
+    });
 }
 
 /// What no upstream of these has a place for: the end user, and fields that are not `own`.

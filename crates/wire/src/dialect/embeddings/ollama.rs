@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Upstream, counted, floats, no_task, rest, texts};
+use super::{Upstream, counted, floats, no_task, rest, texts, write_texts};
 use crate::{
-    dialect::{body::Body, fault_inside, fields::At, json, sieve::Sieve},
+    dialect::{body::Body, fault_inside, fields::At, sieve::Sieve},
     exchange::{CannotAsk, Malformed},
     op::embeddings::{Request, Response},
     target::Target,
@@ -24,14 +24,7 @@ impl Upstream for Ollama {
         let mut sieve = Sieve::new(to, dropped);
         let mut body = Body::default();
         body.text("model", &to.model);
-        let texts = texts(ask, to, "ollama")?;
-        body.put("input", |out| {
-            json::list(out, |list| {
-                for text in texts {
-                    json::string(list.item(), text);
-                }
-            });
-        });
+        write_texts(&mut body, "input", texts(ask, to, "ollama")?);
         if let Some(dimensions) = ask.dimensions {
             body.integer("dimensions", dimensions);
         }

@@ -142,11 +142,16 @@ impl Upstream for Openai {
         vectors.sort_by_key(|(index, _)| *index);
         let usage = fields.take("usage");
         let usage = usage.and_then(|raw| Fields::of(raw, At::Field(&At::Body, "usage")).ok());
-        let tokens = usage.and_then(|mut usage| usage.get("prompt_tokens", "a number").ok());
+        // Some say the total alone.
+        let tokens = usage.and_then(|mut usage| {
+            let [sent, total] =
+                ["prompt_tokens", "total_tokens"].map(|it| usage.get(it, "a number"));
+            sent.ok().flatten().or(total.ok().flatten())
+        });
         Ok(Response {
             model: fields.text("model")?.unwrap_or_default(),
             vectors: vectors.into_iter().map(|(_, vector)| vector).collect(),
-            usage: counted(tokens.flatten()),
+            usage: counted(tokens),
         })
     }
 }

@@ -28,6 +28,19 @@ pub(super) fn write(
             let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
             json::string(out, &STANDARD.encode(bytes));
         }
+        (Vector::Bytes(text), encoding) => {
+            let bytes = STANDARD.decode(text).map_err(|_| no_vector())?;
+            let numbers = bytes.iter().map(|byte| byte.cast_signed());
+            match encoding {
+                Encoding::Float => json::list(out, |list| {
+                    numbers.for_each(|number| list.raw(&number.to_string()));
+                }),
+                Encoding::Base64 => {
+                    let bytes: Vec<u8> = numbers.flat_map(|n| f32::from(n).to_le_bytes()).collect();
+                    json::string(out, &STANDARD.encode(bytes));
+                }
+            }
+        }
         (Vector::Base64(text), Encoding::Float) => {
             let bytes = STANDARD.decode(text).map_err(|_| no_vector())?;
             let (numbers, rest) = bytes.as_chunks::<4>();

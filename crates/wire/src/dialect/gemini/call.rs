@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use super::{config, contents, thinking::Family};
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
         json::{self, List, Object},
-        openai,
+        openai, preset,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
@@ -91,40 +92,17 @@ fn with_defaults<'a>(ask: &'a Request, to: &Target) -> Result<Cow<'a, Request>, 
     if to.defaults.is_empty() {
         return Ok(Cow::Borrowed(ask));
     }
-    let defaults = openai::read_defaults(&to.defaults)?;
-    let mut ask = ask.clone();
-    let own = &mut ask.sampling;
-    let set = defaults.sampling;
-    own.temperature = own.temperature.take().or(set.temperature);
-    own.top_p = own.top_p.take().or(set.top_p);
-    own.top_k = own.top_k.take().or(set.top_k);
-    own.seed = own.seed.take().or(set.seed);
-    own.n = own.n.take().or(set.n);
-    own.frequency_penalty = own.frequency_penalty.take().or(set.frequency_penalty);
-    own.presence_penalty = own.presence_penalty.take().or(set.presence_penalty);
-    own.logprobs = own.logprobs.or(set.logprobs);
-    own.top_logprobs = own.top_logprobs.take().or(set.top_logprobs);
-    ask.max_tokens = ask.max_tokens.or(defaults.max_tokens);
-    ask.stop = ask.stop.take().or(defaults.stop);
-    ask.format = ask.format.take().or(defaults.format);
-    if ask.reasoning.effort.is_none() && ask.reasoning.thinking.is_none() {
-        let reasoning = defaults.reasoning;
-        ask.reasoning = match ask.surface {
-            Dialect::Gemini => config::own_reasoning(&reasoning, Family::of(&to.model)),
-            _ => reasoning,
-        };
+    let mut defaults = openai::read_defaults(&to.defaults)?;
+    if ask.surface == Dialect::Gemini {
+        defaults.reasoning = config::own_reasoning(&defaults.reasoning, Family::of(&to.model));
     }
-    if ask.tools.is_empty() {
-        ask.tools = defaults.tools;
-        ask.tool_choice = ask.tool_choice.take().or(defaults.tool_choice);
-    }
-    ask.service_tier = ask.service_tier.take().or(defaults.service_tier);
-    for (name, raw) in defaults.extra {
-        let name = top_name(&name).map_or(name, Into::into);
-        if !ask.extra.iter().any(|(other, _)| *other == name) {
-            ask.extra.push((name, raw));
+    for (name, _) in &mut defaults.extra {
+        if let Some(own) = top_name(name) {
+            *name = own.into();
         }
     }
+    let mut ask = ask.clone();
+    preset::fill(&mut ask, defaults);
     Ok(Cow::Owned(ask))
 }
 
@@ -217,7 +195,7 @@ impl Own {
                     sieve.hint(name);
                 }
             }
-            _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
+            _ if OPENAI_HINTS.contains(&name) || SAVINGS.contains(&name) => sieve.hint(name),
             _ => sieve.refuse(name, "gemini has no such parameter")?,
         }
         Ok(())

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    dialect::json::Object,
+    dialect::{
+        annotation::{self, Cited},
+        json::Object,
+    },
     op::chat::{Finish, Raw, Reason},
 };
 
@@ -56,9 +59,10 @@ impl Said {
         text.map_or(bytes, |text| text.chars().count())
     }
 
-    fn bytes(&self, characters: usize) -> usize {
-        let found = self.0.char_indices().nth(characters).map(|(at, _)| at);
-        found.unwrap_or_else(|| self.0.len().max(characters))
+    fn bytes(&self, characters: u64) -> u64 {
+        let nth = usize::try_from(characters).unwrap_or(usize::MAX);
+        let found = self.0.char_indices().nth(nth).map(|(at, _)| at as u64);
+        found.unwrap_or_else(|| (self.0.len() as u64).max(characters))
     }
 }
 
@@ -164,31 +168,10 @@ fn citation(source: &Chunk, start: usize, end: usize) -> Option<Value> {
     }))
 }
 
-#[derive(Deserialize)]
-struct Annotation {
-    #[serde(default)]
-    url_citation: Option<Citation>,
-}
-
-#[derive(Deserialize)]
-struct Citation {
-    #[serde(default)]
-    url: String,
-    #[serde(default)]
-    title: String,
-    #[serde(default)]
-    start_index: usize,
-    #[serde(default)]
-    end_index: usize,
-}
-
 /// Writes OpenAI's `annotations` as `groundingMetadata`.
 pub(super) fn write_grounding(o: &mut Object<'_>, annotations: &[Raw], said: &Said) {
-    let lists = annotations.iter().filter_map(|raw| {
-        let list: Option<Vec<Annotation>> = serde_json::from_str(raw.get()).ok();
-        list
-    });
-    let mut cited: Vec<Citation> = lists.flatten().filter_map(|it| it.url_citation).collect();
+    let lists = annotations.iter().map(|raw| annotation::read(raw.get()));
+    let mut cited: Vec<Cited> = lists.flatten().collect();
     cited.truncate(MAX_SOURCES);
     if cited.is_empty() {
         return;
@@ -214,8 +197,8 @@ pub(super) fn write_grounding(o: &mut Object<'_>, annotations: &[Raw], said: &Sa
             for citation in &cited {
                 list.object(|o| {
                     o.object("segment", |o| {
-                        o.integer("startIndex", said.bytes(citation.start_index) as u64);
-                        o.integer("endIndex", said.bytes(citation.end_index) as u64);
+                        o.integer("startIndex", said.bytes(citation.start));
+                        o.integer("endIndex", said.bytes(citation.end));
                     });
                     o.list("groundingChunkIndices", |list| {
                         let at = sources.iter().position(|(url, _)| *url == citation.url);

@@ -26,7 +26,7 @@ use crate::{
     matrix::Dialect,
     op::chat::{
         Delta, Event, Extra, Finish, MAX_BLOCKS, MAX_CHOICES, Opening, Part, Place, Raw, Reason,
-        Source, Start,
+        Start,
     },
 };
 
@@ -83,7 +83,6 @@ struct Choice {
     parts: u32,
     /// The open part of text: whether it is a thought, and its number.
     prose: Option<(bool, u32)>,
-    pictures: u64,
     called: bool,
     finished: bool,
     said: Said,
@@ -259,10 +258,8 @@ impl Choice {
                 let opening = Opening::ToolCall { id: call.id, name: call.name };
                 self.whole(opening, Some(Delta::Arguments(call.arguments)), out)?;
             }
-            Part::Image { source: Source::Base64 { media_type, data }, .. } => {
-                let picture = picture(&media_type, &data, self.pictures);
-                self.pictures += 1;
-                self.aside(Place::Delta, "images", picture, out);
+            Part::Image { source, .. } => {
+                self.whole(Opening::Image { source, extra: block.extra }, None, out)?;
             }
             Part::Audio { data, .. } => {
                 let sound = serde_json::json!({ "id": format!("audio_{answer}"), "data": data });
@@ -350,15 +347,6 @@ impl Choice {
             out.push(Event::Aside { choice: self.index, place, name, value });
         }
     }
-}
-
-/// A picture as OpenRouter and LiteLLM show it to OpenAI's clients.
-pub(in crate::dialect) fn picture(media_type: &str, data: &str, index: u64) -> Option<Raw> {
-    let url = format!("data:{media_type};base64,{data}");
-    let picture = serde_json::json!([
-        { "type": "image_url", "image_url": { "url": url }, "index": index }
-    ]);
-    RawValue::from_string(picture.to_string()).ok()
 }
 
 fn bad(why: &serde_json::Error) -> Fault {

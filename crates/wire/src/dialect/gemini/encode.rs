@@ -3,21 +3,21 @@
 //! why the answer ended. <https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent>
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::Deserialize;
 
 use super::{
     candidate::{self, Said},
-    part::write_arguments,
+    part::{self, SOUND, Spelling, write_arguments},
     usage,
 };
 use crate::{
     dialect::{
         Encode,
         json::{self, List, Object},
+        openai::Sound,
         signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Extra, Finish, Opening, Raw, Reason, Start},
+    op::chat::{Block, Delta, Event, Extra, Finish, Opening, Part, Raw, Reason, Source, Start},
     usage::Usage,
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Encoder {
     /// `"modelVersion":…,"responseId":…}`, as each event ends.
     tail: Bytes,
     usage: Option<Usage>,
+    /// The upstream speaks Google's dialect, too.
+    native: bool,
     /// An event is out.
     begun: bool,
     open: Vec<Open>,
@@ -77,6 +79,7 @@ impl Encoder {
         // Without its opening brace.
         self.tail = tail.freeze().split_off(1);
         self.usage = start.usage;
+        self.native = start.upstream == Dialect::Gemini;
     }
 
     /// One event of one choice: `parts` writes its parts, `rest` what stands beside the content.
@@ -139,6 +142,10 @@ impl Encoder {
                 arguments: String::new(),
                 signature: self.choice(choice).ahead.take(),
             },
+            Opening::Image { source, extra } => {
+                self.picture(choice, source, extra, out);
+                Kind::Done
+            }
             Opening::Other { dialect: Dialect::Gemini, raw } => {
                 self.event(choice, out, |list| list.raw(raw.get()), |_| {});
                 Kind::Done
@@ -187,6 +194,16 @@ impl Encoder {
         }
     }
 
+    fn picture(&self, choice: u32, source: &Source, extra: &Extra, out: &mut BytesMut) {
+        let part = Part::Image { source: source.clone(), detail: None };
+        let block = Block { part, cache: None, extra: extra.clone() };
+        let (native, signature, resolution) = (self.native, None, None);
+        let how = Spelling { native, client: true, signature, resolution };
+        if let Some(written) = part::write(&block, how) {
+            self.event(choice, out, |list| list.item().put_slice(&written), |_| {});
+        }
+    }
+
     fn aside(&mut self, choice: u32, name: &'static str, value: &Raw, out: &mut BytesMut) {
         match name {
             signature::ASIDE => {
@@ -198,6 +215,17 @@ impl Encoder {
                     self.part(choice, out, |o| {
                         o.text("text", "");
                         o.text("thoughtSignature", &signature);
+                    });
+                }
+            }
+            "audio" => {
+                let sound: Sound = serde_json::from_str(value.get()).unwrap_or_default();
+                if !sound.data.is_empty() {
+                    self.part(choice, out, |o| {
+                        o.object("inlineData", |o| {
+                            o.text("mimeType", SOUND);
+                            o.text("data", &sound.data);
+                        });
                     });
                 }
             }
@@ -213,37 +241,9 @@ impl Encoder {
                     self.event(choice, out, empty, |o| o.raw("logprobsResult", result.get()));
                 }
             }
-            "images" => self.pictures(choice, value, out),
             _ => {}
         }
     }
-
-    fn pictures(&self, choice: u32, value: &Raw, out: &mut BytesMut) {
-        let pictures: Vec<PictureIn> = serde_json::from_str(value.get()).unwrap_or_default();
-        for picture in pictures {
-            let rest = picture.image_url.url.strip_prefix("data:");
-            let Some((media_type, data)) = rest.and_then(|rest| rest.split_once(";base64,")) else {
-                continue;
-            };
-            self.part(choice, out, |o| {
-                o.object("inlineData", |o| {
-                    o.text("mimeType", media_type);
-                    o.text("data", data);
-                });
-            });
-        }
-    }
-}
-
-/// A picture as OpenRouter and LiteLLM show it to OpenAI's clients.
-#[derive(Deserialize)]
-struct PictureIn {
-    image_url: UrlIn,
-}
-
-#[derive(Deserialize)]
-struct UrlIn {
-    url: String,
 }
 
 impl Encode for Encoder {

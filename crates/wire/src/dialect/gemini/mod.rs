@@ -23,7 +23,6 @@ use bytes::Bytes;
 use super::{Decode, Encode, Surface, Upstream, sieve::Sieve};
 use crate::{
     exchange::{CannotAsk, Malformed, Payload},
-    matrix::Dialect,
     op::chat::{Request, Response},
     target::Target,
 };
@@ -93,12 +92,9 @@ pub(crate) fn searches(model: &str, queries: u64) -> u64 {
     thinking::Family::of(model).searches(queries)
 }
 
-/// What a Gemini client said that no other dialect has a place for: refused by name, or, where the
-/// answer does not depend on it, named.
+/// What a Gemini client said of the answer that no other dialect has a place for: refused by name, or,
+/// where the answer does not depend on it, named.
 pub(super) fn foreign(ask: &Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
-    if ask.surface != Dialect::Gemini {
-        return Ok(());
-    }
     const WHY: &str = "only gemini has this parameter";
     for (name, raw) in &ask.output_extra {
         // What all others do anyway.
@@ -106,13 +102,6 @@ pub(super) fn foreign(ask: &Request, sieve: &mut Sieve<'_>) -> Result<(), Cannot
             continue;
         }
         sieve.refuse(&format!("generationConfig.{name}"), WHY)?;
-    }
-    for (name, _) in &ask.extra {
-        match &**name {
-            // For Google's bills.
-            "labels" => sieve.hint(name),
-            _ => sieve.refuse(name, WHY)?,
-        }
     }
     for (name, _) in &ask.reasoning.extra {
         sieve.hint(&format!("generationConfig.thinkingConfig.{name}"));

@@ -19,6 +19,10 @@ use crate::{
 /// What a result says that is nothing but a picture, which stands beside it.
 const PICTURE_BESIDE: &str = "(see the picture beside this)";
 
+/// What sound without a file around it is, OpenAI's and Google's alike.
+/// <https://ai.google.dev/gemini-api/docs/speech-generation>
+pub(super) const SOUND: &str = "audio/L16;codec=pcm;rate=24000";
+
 /// How an id begins that a Gemini client did not give and that is not to be sent.
 const UNSAID: &str = "gemini_call_";
 
@@ -261,7 +265,10 @@ fn write_part(o: &mut Object<'_>, block: &Block, how: Spelling<'_>) -> bool {
             return write_source(o, source, block, how.native, false);
         }
         Part::Audio { data, format } => o.object("inlineData", |o| {
-            o.text("mimeType", &format!("audio/{format}"));
+            match format.as_str() {
+                "pcm16" => o.text("mimeType", SOUND),
+                format => o.text("mimeType", &format!("audio/{format}")),
+            }
             o.text("data", data);
         }),
         Part::ToolCall(call) => o.object("functionCall", |o| {

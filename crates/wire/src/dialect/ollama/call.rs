@@ -8,12 +8,14 @@ use serde_json::{Number, value::RawValue};
 use super::message;
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
-        json,
+        foreign, json,
         sieve::Sieve,
     },
     exchange::CannotAsk,
+    matrix::Dialect,
     op::chat::{Format, Function, Request, Stop, Thinking, Tool, ToolChoice},
     target::Target,
 };
@@ -53,7 +55,7 @@ const OPTIONS: &[&str] = &[
 const OWN: &[&str] = &["keep_alive", "shift", "think", "truncate"];
 /// Fields of others that the answer does not depend on.
 const HINTS: &[&str] =
-    &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
+    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 /// Members of `options`, each with its JSON text.
 #[derive(Default)]
@@ -263,7 +265,7 @@ fn think(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
         }
         (Some(Thinking::Adaptive), None) => body.flag("think", true),
     }
-    for (name, _) in &reasoning.extra {
+    for (name, _) in reasoning.extra.iter().filter(|_| ask.surface != Dialect::Gemini) {
         sieve.hint(&format!("thinking.{name}"));
     }
     Ok(())
@@ -286,12 +288,10 @@ fn rest(
         Some("auto" | "default" | "standard_only") => sieve.hint("service_tier"),
         Some(_) => sieve.refuse("service_tier", "ollama has no tiers")?,
     }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
+    foreign::output(ask, sieve)?;
     for (name, raw) in &ask.extra {
         let text = || Bytes::copy_from_slice(raw.get().as_bytes());
-        if HINTS.contains(&&**name) {
+        if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);
         } else if **name == *"options" {
             own_options(raw, options)?;

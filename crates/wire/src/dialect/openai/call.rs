@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::message;
 use crate::{
-    dialect::{body::Body, gemini, json, sieve::Sieve},
+    dialect::{anthropic::SAVINGS, body::Body, foreign, json, sieve::Sieve},
     exchange::CannotAsk,
     matrix::Dialect,
     op::chat::{
@@ -13,10 +13,8 @@ use crate::{
     target::Target,
 };
 
-/// Fields of Anthropic's that an OpenAI-shaped provider cannot honour. Others that the hub does
-/// not know pass on: the provider says what it thinks of them.
-const ANTHROPIC_ONLY: &[&str] =
-    &["container", "context_management", "inference_geo", "mcp_servers", "speed"];
+/// Most letters of `user`: "Expected a string with maximum length 64".
+const MAX_USER: usize = 64;
 
 pub(super) fn write(
     ask: &Request,
@@ -232,8 +230,19 @@ pub(in crate::dialect) fn effort(reasoning: &Reasoning) -> Option<&str> {
     }
 }
 
+/// The user, as the client names it. What Claude Code sends as Anthropic's `metadata.user_id` is
+/// longer than OpenAI takes, and nobody there knows it: it is left out.
+pub(in crate::dialect) fn user<'a>(ask: &'a Request, sieve: &mut Sieve<'_>) -> Option<&'a str> {
+    let user = ask.user.as_deref()?;
+    if ask.surface == Dialect::Anthropic && user.chars().count() > MAX_USER {
+        sieve.hint("user");
+        return None;
+    }
+    Some(user)
+}
+
 fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
-    if let Some(user) = &ask.user {
+    if let Some(user) = user(ask, sieve) {
         body.text("user", user);
     }
     if let Some(tier) = &ask.service_tier {
@@ -251,28 +260,20 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
-    if ask.surface == Dialect::Gemini {
-        return gemini::foreign(ask, sieve);
-    }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
-    for (name, raw) in &ask.extra {
-        if **name == *"cache_control" && ask.surface != Dialect::Openai {
+    // Of completions and of responses there is only what chat completions have, too.
+    let like = matches!(ask.surface, Dialect::Openai | Dialect::Completions);
+    foreign::output(ask, sieve)?;
+    let fields = match like {
+        true => ask.extra.iter().collect(),
+        false => foreign::fields(ask, &[], sieve)?,
+    };
+    for (name, raw) in fields {
+        if SAVINGS.contains(&&**name) && ask.surface != Dialect::Openai {
             sieve.hint(name);
-            continue;
-        }
-        let foreign = match ask.surface {
-            // Of responses there is only what `elsewhere` left: what chat completions have, too.
-            Dialect::Openai | Dialect::Completions | Dialect::Responses => false,
-            Dialect::Anthropic => ANTHROPIC_ONLY.contains(&&**name),
-            _ => true,
-        };
-        if foreign {
-            let why = format!("only {} has this parameter", ask.surface.name());
-            sieve.refuse(name, &why)?;
         } else if !body.has(name) {
             body.raw(name, raw);
+        } else if !like {
+            sieve.refuse(name, "it would contradict another parameter")?;
         }
     }
     Ok(())

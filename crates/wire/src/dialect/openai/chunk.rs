@@ -19,61 +19,90 @@ pub(super) struct Chunk<'a> {
     pub(super) service_tier: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct ChoiceIn<'a> {
-    #[serde(default)]
-    pub(super) index: Option<u32>,
+    /// What Perplexity found.
     #[serde(borrow, default)]
-    pub(super) delta: Option<DeltaIn<'a>>,
-    #[serde(default)]
-    pub(super) finish_reason: Option<String>,
+    pub(super) search_results: Option<&'a RawValue>,
+    /// The same, addresses alone; xAI's, too.
     #[serde(borrow, default)]
-    pub(super) logprobs: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct DeltaIn<'a> {
-    #[serde(default)]
-    pub(super) content: Option<Prose>,
-    /// DeepSeek's name for thoughts, and LiteLLM's.
-    #[serde(default)]
-    pub(super) reasoning_content: Option<Prose>,
-    /// OpenRouter's name for thoughts, and Groq's.
-    #[serde(default)]
-    pub(super) reasoning: Option<Prose>,
-    /// LiteLLM's thoughts with signatures.
-    #[serde(borrow, default)]
-    pub(super) thinking_blocks: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(super) refusal: Option<Prose>,
-    #[serde(borrow, default)]
-    pub(super) tool_calls: Option<Vec<ToolIn<'a>>>,
-    #[serde(borrow, default)]
-    pub(super) annotations: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) audio: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) images: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct ToolIn<'a> {
-    #[serde(default)]
-    pub(super) index: Option<u32>,
-    #[serde(default)]
-    pub(super) id: Option<String>,
-    #[serde(borrow, default)]
-    pub(super) function: Option<FunctionIn<'a>>,
+    pub(super) citations: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
-pub(super) struct FunctionIn<'a> {
+pub(in crate::dialect) struct ChoiceIn<'a> {
     #[serde(default)]
-    pub(super) name: Option<String>,
+    pub(in crate::dialect) index: Option<u32>,
     #[serde(borrow, default)]
-    pub(super) arguments: Option<&'a RawValue>,
+    pub(in crate::dialect) delta: Option<DeltaIn<'a>>,
+    #[serde(default)]
+    pub(in crate::dialect) finish_reason: Option<String>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) logprobs: Option<&'a RawValue>,
+}
+
+/// <https://platform.openai.com/docs/guides/audio>
+#[derive(Default, Deserialize)]
+pub(in crate::dialect) struct Sound {
+    /// Base64, in a stream always of 24,000 samples of 16 bits a second.
+    #[serde(default)]
+    pub(in crate::dialect) data: String,
+    #[serde(default)]
+    pub(in crate::dialect) transcript: String,
+}
+
+impl Sound {
+    /// By how the base64 of a file begins: the answer does not say.
+    pub(super) fn format(&self) -> &'static str {
+        match self.data.as_bytes() {
+            [b'U', b'k', b'l', b'G', b'R', ..] => "wav",
+            [b'S', b'U', b'Q', b'z', ..] | [b'/', b'/', ..] => "mp3",
+            [b'T', b'2', b'd', b'n', b'U', ..] => "ogg",
+            [b'Z', b'k', b'x', b'h', b'Q', ..] => "flac",
+            _ => "pcm16",
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub(in crate::dialect) struct DeltaIn<'a> {
+    #[serde(default)]
+    pub(in crate::dialect) content: Option<Prose>,
+    /// DeepSeek's name for thoughts, and LiteLLM's.
+    #[serde(default)]
+    pub(in crate::dialect) reasoning_content: Option<Prose>,
+    /// OpenRouter's name for thoughts, and Groq's.
+    #[serde(default)]
+    pub(in crate::dialect) reasoning: Option<Prose>,
+    /// LiteLLM's thoughts with signatures.
+    #[serde(borrow, default)]
+    pub(in crate::dialect) thinking_blocks: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(in crate::dialect) refusal: Option<Prose>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) tool_calls: Option<Vec<ToolIn<'a>>>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) annotations: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) images: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+pub(in crate::dialect) struct ToolIn<'a> {
+    #[serde(default)]
+    pub(in crate::dialect) index: Option<u32>,
+    #[serde(default)]
+    pub(in crate::dialect) id: Option<String>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) function: Option<FunctionIn<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+pub(in crate::dialect) struct FunctionIn<'a> {
+    #[serde(default)]
+    pub(in crate::dialect) name: Option<String>,
+    #[serde(borrow, default)]
+    pub(in crate::dialect) arguments: Option<&'a RawValue>,
 }
 
 /// Arguments are text; a few providers send the object itself.
@@ -87,9 +116,9 @@ pub(super) fn arguments(raw: Option<&RawValue>) -> Result<String, serde_json::Er
 
 /// What is said: a string; or a list of parts, in which Mistral's models think.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Prose {
-    pub(super) text: String,
-    pub(super) thought: String,
+pub(in crate::dialect) struct Prose {
+    pub(in crate::dialect) text: String,
+    pub(in crate::dialect) thought: String,
 }
 
 #[derive(Deserialize)]

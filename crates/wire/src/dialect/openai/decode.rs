@@ -7,13 +7,15 @@
 use serde_json::value::RawValue;
 
 use super::{
-    chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, ToolIn, arguments},
+    chunk::{Balance, ChoiceIn, Chunk, DeltaIn, Prose, Sound, ToolIn, arguments},
+    part,
     reply::finish_of,
     request::thinking_blocks,
 };
 use crate::{
     dialect::{
         Decode,
+        annotation::{self, Found},
         fault::says_something,
         fault_inside,
         fields::{At, Fields},
@@ -31,12 +33,19 @@ use crate::{
 
 /// Most bytes of arguments that are held while a call's name is missing.
 const MAX_HELD: usize = 64 * 1024;
+/// Most bytes of an answer that are kept to look for marks in.
+const MAX_SAID: usize = 256 * 1024;
 
 /// Reads a stream.
-#[derive(Default)]
 pub(super) struct Decoder {
     sse: sse::Decoder,
     state: State,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder { sse: sse::Decoder::up_to(sse::MAX_PICTURE_BYTES), state: State::default() }
+    }
 }
 
 impl Decode for Decoder {
@@ -50,7 +59,7 @@ impl Decode for Decoder {
         sse.end(|frame| state.frame(frame.event, &frame.data, out))?;
         if !state.done {
             // Some providers leave `[DONE]` out.
-            if state.choices.is_empty() || state.choices.iter().any(|choice| !choice.finished) {
+            if !state.choices.are_finished() {
                 return Err(Fault::new(
                     FaultKind::Disconnected,
                     "the upstream's stream ended before it was complete",
@@ -70,9 +79,18 @@ impl Decode for Decoder {
 struct State {
     started: bool,
     done: bool,
-    id: String,
     figures: Figures,
-    choices: Vec<Choice>,
+    choices: Choices,
+}
+
+/// What the pieces of a stream have added up to. Other dialects whose pieces are the same under other
+/// names are read with it, too.
+#[derive(Default)]
+pub(in crate::dialect) struct Choices {
+    /// The provider's name for the answer, from which calls without a name get one.
+    answer: String,
+    found: Found,
+    list: Vec<Choice>,
 }
 
 #[derive(Default)]
@@ -82,6 +100,12 @@ struct Choice {
     parts: u32,
     prose: Option<(Kind, u32)>,
     tools: Vec<Tool>,
+    /// What was said since pages were found, in which their marks stand.
+    said: String,
+    /// Characters of text so far.
+    length: u64,
+    /// Somebody said what the text cites.
+    cited: bool,
     finished: bool,
 }
 
@@ -124,9 +148,11 @@ impl State {
         if !self.started {
             self.start(data, out)?;
         }
+        self.choices.found.add(chunk.search_results, chunk.citations);
         for choice in chunk.choices.unwrap_or_default() {
-            self.choice(choice, out)?;
+            self.choices.hear(choice, out)?;
         }
+        self.choices.cite_late(out);
         if let Some(raw) = chunk.service_tier {
             self.figures.read_tier(raw.get().as_bytes(), &(0..raw.get().len()));
         }
@@ -148,42 +174,16 @@ impl State {
         let text = |raw: Option<&RawValue>| -> String {
             raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
         };
-        self.id = text(fields.take("id"));
+        self.choices.answer = text(fields.take("id"));
         out.push(Event::Start(Start {
             upstream: Dialect::Openai,
-            id: self.id.clone(),
+            id: self.choices.answer.clone(),
             model: text(fields.take("model")),
             created: fields.take("created").and_then(|raw| serde_json::from_str(raw.get()).ok()),
             usage: None,
             extra: fields.rest(),
         }));
         self.started = true;
-        Ok(())
-    }
-
-    fn choice(&mut self, said: ChoiceIn<'_>, out: &mut Vec<Event>) -> Result<(), Fault> {
-        let index = said.index.unwrap_or(0);
-        let at = match self.choices.iter().position(|choice| choice.index == index) {
-            Some(at) => at,
-            None if self.choices.len() == MAX_CHOICES => {
-                return Err(too_many("choices", MAX_CHOICES));
-            }
-            None => {
-                self.choices.push(Choice { index, ..Choice::default() });
-                self.choices.len() - 1
-            }
-        };
-        let Some(choice) = self.choices.get_mut(at) else { return Ok(()) };
-        if choice.finished {
-            return Ok(());
-        }
-        if let Some(delta) = said.delta {
-            choice.delta(delta, &self.id, out)?;
-        }
-        choice.aside(Place::Choice, "logprobs", said.logprobs, out);
-        if let Some(word) = said.finish_reason {
-            choice.finish(finish_of(&word), out)?;
-        }
         Ok(())
     }
 
@@ -194,12 +194,69 @@ impl State {
                 "the upstream's stream ended before it began",
             ));
         }
-        for choice in self.choices.iter_mut().filter(|choice| !choice.finished) {
-            let finish = Finish { reason: Reason::Stop, stop_sequence: None };
-            choice.finish(finish, out)?;
-        }
+        self.choices.close(out)?;
         self.done = true;
         Ok(())
+    }
+}
+
+impl Choices {
+    /// A piece of one choice.
+    pub(in crate::dialect) fn hear(
+        &mut self,
+        said: ChoiceIn<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), Fault> {
+        let index = said.index.unwrap_or(0);
+        let at = match self.list.iter().position(|choice| choice.index == index) {
+            Some(at) => at,
+            None if self.list.len() == MAX_CHOICES => {
+                return Err(too_many("choices", MAX_CHOICES));
+            }
+            None => {
+                self.list.push(Choice { index, ..Choice::default() });
+                self.list.len() - 1
+            }
+        };
+        let Some(choice) = self.list.get_mut(at) else { return Ok(()) };
+        if choice.finished {
+            return Ok(());
+        }
+        if let Some(delta) = said.delta {
+            let length = out.len();
+            choice.delta(delta, &self.answer, out)?;
+            choice.count(out.get(length..).unwrap_or_default(), self.found.any());
+        }
+        choice.aside(Place::Choice, "logprobs", said.logprobs, out);
+        if let Some(word) = said.finish_reason {
+            choice.cite(&self.found, out);
+            choice.finish(finish_of(&word), out)?;
+        }
+        Ok(())
+    }
+
+    /// What was found is said once its choice has ended, too.
+    fn cite_late(&mut self, out: &mut Vec<Event>) {
+        if self.found.any() {
+            for choice in self.list.iter_mut().filter(|choice| choice.finished) {
+                choice.cite(&self.found, out);
+            }
+        }
+    }
+
+    /// The stream is complete: what did not say so has ended all the same.
+    pub(in crate::dialect) fn close(&mut self, out: &mut Vec<Event>) -> Result<(), Fault> {
+        for choice in self.list.iter_mut().filter(|choice| !choice.finished) {
+            let finish = Finish { reason: Reason::Stop, stop_sequence: None };
+            choice.cite(&self.found, out);
+            choice.finish(finish, out)?;
+        }
+        Ok(())
+    }
+
+    /// True once every choice has said why it ended.
+    pub(in crate::dialect) fn are_finished(&self) -> bool {
+        !self.list.is_empty() && self.list.iter().all(|choice| choice.finished)
     }
 }
 
@@ -225,9 +282,50 @@ impl Choice {
         for tool in delta.tool_calls.unwrap_or_default() {
             self.tool(tool, answer, out)?;
         }
-        self.aside(Place::Delta, "annotations", delta.annotations, out);
-        self.aside(Place::Delta, "audio", delta.audio, out);
-        self.aside(Place::Delta, "images", delta.images, out);
+        self.cited |= delta.annotations.is_some_and(|raw| raw.get() != "[]");
+        self.aside(Place::Delta, annotation::NAME, delta.annotations, out);
+        if let Some(raw) = delta.audio {
+            // What is said aloud is text to clients whose dialect has no sound.
+            let sound: Sound = serde_json::from_str(raw.get()).map_err(|why| bad(&why))?;
+            self.say(Kind::Text, sound.transcript, out)?;
+            self.aside(Place::Delta, "audio", Some(raw), out);
+        }
+        delta.images.map_or(Ok(()), |raw| self.pictures(raw, out))
+    }
+
+    /// Counts the characters of what was said, and keeps it to look for marks in.
+    fn count(&mut self, events: &[Event], keep: bool) {
+        let Some((Kind::Text, open)) = self.prose else { return };
+        for event in events {
+            if let Event::Delta { part, delta: Delta::Text(text), .. } = event
+                && *part == open
+            {
+                self.length += text.chars().count() as u64;
+                if keep && self.said.len() < MAX_SAID {
+                    self.said.push_str(text);
+                }
+            }
+        }
+    }
+
+    /// What was found, as what the text cites, unless that was said.
+    fn cite(&mut self, found: &Found, out: &mut Vec<Event>) {
+        if !found.any() || std::mem::replace(&mut self.cited, true) {
+            return;
+        }
+        let annotations = found.annotations(&self.said, self.length);
+        self.aside(Place::Delta, annotation::NAME, annotations.as_deref(), out);
+    }
+
+    /// Pictures come whole, each a part of its own.
+    fn pictures(&mut self, raw: &RawValue, out: &mut Vec<Event>) -> Result<(), Fault> {
+        let at = At::Field(&At::Body, "images");
+        for block in part::pictures(raw, &at).map_err(|why| malformed(&why))? {
+            let Part::Image { source, .. } = block.part else { continue };
+            self.close_prose(out);
+            let part = self.open(Opening::Image { source, extra: block.extra }, out)?;
+            out.push(Event::Close { choice: self.index, part });
+        }
         Ok(())
     }
 

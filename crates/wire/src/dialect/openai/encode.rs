@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::usage;
+use super::{part, usage};
 use crate::{
     dialect::{
         Encode,
@@ -27,8 +27,14 @@ pub(super) struct Encoder {
     tools: Vec<(u32, u64)>,
     /// Thinking blocks so far, by choice.
     thoughts: Vec<(u32, u64)>,
+    /// Pictures so far, by choice.
+    pictures: Vec<(u32, u64)>,
+    /// The upstream speaks OpenAI's dialect, too.
+    native: bool,
     /// Google's signature of the call that opens next, by choice.
     ahead: Option<(u32, Raw)>,
+    /// Choices that are complete: nothing follows.
+    finished: Vec<u32>,
     usage: Option<Usage>,
 }
 
@@ -54,19 +60,23 @@ impl Encoder {
             open: Vec::new(),
             tools: Vec::new(),
             thoughts: Vec::new(),
+            pictures: Vec::new(),
+            native: false,
             ahead: None,
+            finished: Vec::new(),
             usage: None,
         }
     }
 
     fn start(&mut self, start: &Start) {
+        self.native = start.upstream == Dialect::Openai;
         let mut head = BytesMut::from(&b"data: "[..]);
         json::object(&mut head, |o| {
             o.text("id", &start.id);
             o.text("object", "chat.completion.chunk");
             o.integer("created", start.created.unwrap_or(0));
             o.text("model", &start.model);
-            if start.upstream == Dialect::Openai {
+            if self.native {
                 o.extra(&start.extra);
             } else if let Some(word) = start.usage.and_then(|usage| usage::tier(&usage)) {
                 o.text("service_tier", word);
@@ -155,6 +165,16 @@ impl Encoder {
                 });
                 Kind::Tool(index)
             }
+            Opening::Image { source, extra } => {
+                let index = next(&mut self.pictures, choice);
+                if let Some(url) = part::url_of(source) {
+                    let extra = Some(extra).filter(|_| self.native);
+                    self.delta(choice, out, |o| {
+                        o.list("images", |list| part::write_picture(list, &url, index, extra));
+                    });
+                }
+                Kind::Hidden
+            }
             Opening::Other { .. } => Kind::Hidden,
         };
         self.open.push((choice, part, kind));
@@ -214,6 +234,7 @@ impl Encoder {
 impl Encode for Encoder {
     fn push(&mut self, event: &Event, out: &mut BytesMut) {
         match event {
+            Event::Aside { choice, .. } if self.finished.contains(choice) => {}
             Event::Start(start) => self.start(start),
             Event::Open { choice, part, kind } => self.open(*choice, *part, kind, out),
             Event::Delta { choice, part, delta } => self.go_on(*choice, *part, delta, out),
@@ -241,6 +262,7 @@ impl Encode for Encoder {
             }
             Event::Finish { choice, finish } => {
                 let reason = finish.reason.openai();
+                self.finished.push(*choice);
                 self.chunk(*choice, out, |_| {}, |o| o.text("finish_reason", reason));
             }
             Event::Usage(usage) => self.usage = Some(*usage),

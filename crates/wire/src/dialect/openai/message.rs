@@ -28,11 +28,12 @@ pub(super) fn write_all(
     let apart = usize::from(!native && first == Some(Role::System));
     let mut done = Ok(());
     json::list(out, |list| {
+        let mut writer = Writer { native, index: 0, sieve, list, shown: Vec::new() };
         done = ask.messages.iter().enumerate().try_for_each(|(index, message)| {
-            let index = index.saturating_sub(apart);
-            let mut writer = Writer { native, index, sieve, list };
+            writer.index = index.saturating_sub(apart);
             writer.message(message)
         });
+        writer.show();
     });
     done
 }
@@ -43,11 +44,16 @@ struct Writer<'w, 'l, 's> {
     index: usize,
     sieve: &'w mut Sieve<'s>,
     list: &'w mut List<'l>,
+    /// Pictures of results, which no message may carry before all results are there.
+    shown: Vec<&'w Block>,
 }
 
-impl Writer<'_, '_, '_> {
-    fn message(&mut self, message: &Message) -> Result<(), CannotAsk> {
+impl<'w> Writer<'w, '_, '_> {
+    fn message(&mut self, message: &'w Message) -> Result<(), CannotAsk> {
         self.check(message)?;
+        if message.role != Role::Tool {
+            self.show();
+        }
         match message.role {
             Role::System => self.plain("system", message),
             Role::Developer => self.plain("developer", message),
@@ -126,23 +132,23 @@ impl Writer<'_, '_, '_> {
 
     /// Tool results become messages of their own, which OpenAI wants first; what else the user
     /// said follows, with the pictures that a tool returned.
-    fn user(&mut self, message: &Message) -> Result<(), CannotAsk> {
+    fn user(&mut self, message: &'w Message) -> Result<(), CannotAsk> {
         let mut said = Vec::new();
-        let mut shown = Vec::new();
         for block in &message.blocks {
             if let Part::ToolResult(result) = &block.part {
                 self.tool(result, message);
                 if !self.native {
                     let pictures = result.blocks.iter();
-                    shown.extend(pictures.filter(|block| is_picture(block)));
+                    self.shown.extend(pictures.filter(|block| is_picture(block)));
                 }
             } else {
                 said.push(block);
             }
         }
-        if message.role == Role::Tool && shown.is_empty() {
+        if message.role == Role::Tool {
             return Ok(());
         }
+        let mut shown = std::mem::take(&mut self.shown);
         let native = self.native;
         let form = if shown.is_empty() { message.form } else { Form::List };
         shown.extend(said);
@@ -159,6 +165,19 @@ impl Writer<'_, '_, '_> {
             }
         });
         Ok(())
+    }
+
+    /// The pictures of the results before, as a user's message.
+    fn show(&mut self) {
+        let shown = std::mem::take(&mut self.shown);
+        if shown.is_empty() {
+            return;
+        }
+        let native = self.native;
+        self.list.object(|o| {
+            o.text("role", "user");
+            content(o, &shown, Spelling { form: Form::List, native, between: None });
+        });
     }
 
     fn tool(&mut self, result: &ToolResult, message: &Message) {

@@ -22,7 +22,9 @@ use crate::{
     target::Target,
 };
 
-pub(super) use call::effort;
+pub(super) use call::{effort, user};
+pub(super) use chunk::{ChoiceIn, DeltaIn, FunctionIn, Prose, Sound, ToolIn};
+pub(super) use decode::Choices;
 pub(super) use error::{broken, refusal};
 pub(super) use message::cites;
 pub(super) use part::{source_of, url_of, write_cache};

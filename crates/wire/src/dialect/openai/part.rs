@@ -11,7 +11,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Block, CacheMark, MAX_BLOCKS, Part, Source},
+    op::chat::{Block, CacheMark, Extra, MAX_BLOCKS, Part, Source},
 };
 
 /// The parts of a content list.
@@ -58,6 +58,35 @@ fn image(fields: &mut Fields<'_, '_>) -> Result<Option<Part>, Malformed> {
     let source = source_of(image.need_text("url")?);
     let detail = image.text("detail")?;
     Ok(image.is_empty().then_some(Part::Image { source, detail }))
+}
+
+/// The pictures of an answer, as OpenRouter and LiteLLM have them:
+/// `[{"type": "image_url", "image_url": {"url": "data:image/png;base64,…"}}]`. Anything else in the
+/// list stays as it is.
+/// <https://openrouter.ai/docs/features/multimodal/image-generation>
+pub(super) fn pictures(raw: &RawValue, at: &At<'_>) -> Result<Vec<Block>, Malformed> {
+    let pictures = list(raw, at, MAX_BLOCKS)?.into_iter().enumerate();
+    pictures
+        .map(|(index, raw)| {
+            let mut fields = Fields::of(raw, At::Item(at, index))?;
+            fields.take("type");
+            let part = image(&mut fields)?;
+            let other = || Part::Other { dialect: Dialect::Openai, raw: raw.to_owned() };
+            Ok(Block { part: part.unwrap_or_else(other), cache: None, extra: fields.rest() })
+        })
+        .collect()
+}
+
+/// Writes a picture of an answer.
+pub(super) fn write_picture(list: &mut List<'_>, url: &str, index: u64, extra: Option<&Extra>) {
+    list.object(|o| {
+        o.text("type", "image_url");
+        o.object("image_url", |o| o.text("url", url));
+        match extra {
+            Some(extra) => o.extra(extra),
+            None => o.integer("index", index),
+        }
+    });
 }
 
 fn audio(fields: &mut Fields<'_, '_>) -> Result<Option<Part>, Malformed> {

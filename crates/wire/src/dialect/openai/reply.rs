@@ -3,9 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{message, part, request, usage};
+use super::{chunk::Sound, message, part, request, usage};
 use crate::{
     dialect::{
+        annotation::{self, Found},
         fault::says_something,
         fields::{At, Fields, is_string, string},
         figures::Figures,
@@ -14,7 +15,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Block, Choice, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
+    op::chat::{Block, Choice, Extra, Finish, MAX_CHOICES, MAX_TOOL_CALLS, Part, Reason, Response},
 };
 
 pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
@@ -31,6 +32,10 @@ pub(super) fn read(body: &[u8]) -> Result<Response, Malformed> {
         .enumerate()
         .map(|(index, raw)| choice(raw, At::Item(&at, index)))
         .collect::<Result<_, _>>()?;
+    let mut choices: Vec<Choice> = choices;
+    let mut found = Found::default();
+    found.add(fields.peek("search_results"), fields.peek("citations"));
+    choices.iter_mut().for_each(|choice| cite(choice, &found));
     fields.take("object");
     let tier = fields.peek("service_tier").and_then(|raw| raw.get().strip_prefix('"'));
     let tier = tier.and_then(|word| word.strip_suffix('"'));
@@ -69,12 +74,36 @@ fn choice(raw: &RawValue, at: At<'_>) -> Result<Choice, Malformed> {
     if let Some(text) = message.text("refusal")? {
         blocks.push(Part::Refusal(text).into());
     }
+    if let Some(raw) = message.peek("audio").filter(|raw| raw.get() != "null") {
+        let at = At::Field(&message_at, "audio");
+        let sound: Sound = serde_json::from_str(raw.get()).map_err(|_| at.wrong("sound"))?;
+        let format = sound.format().to_owned();
+        if !sound.transcript.is_empty() {
+            blocks.push(Part::Text(sound.transcript).into());
+        }
+        blocks.push(Part::Audio { data: sound.data, format }.into());
+    }
+    if let Some(raw) = message.take("images") {
+        blocks.extend(part::pictures(raw, &At::Field(&message_at, "images"))?);
+    }
     let calls_at = At::Field(&message_at, "tool_calls");
     let calls = message.list("tool_calls", MAX_TOOL_CALLS)?.unwrap_or_default();
     for (index, raw) in calls.into_iter().enumerate() {
         blocks.push(request::tool_call(raw, At::Item(&calls_at, index))?);
     }
     Ok(Choice { blocks, finish, message_extra: message.rest(), extra: fields.rest() })
+}
+
+/// What was found, as what the text cites, unless that was said.
+fn cite(choice: &mut Choice, found: &Found) {
+    if !found.any() || !annotation::of(&choice.message_extra).is_empty() {
+        return;
+    }
+    let text: String = choice.blocks.iter().filter_map(text_of).collect();
+    if let Some(annotations) = found.annotations(&text, text.chars().count() as u64) {
+        choice.message_extra.retain(|(name, _)| **name != *annotation::NAME);
+        choice.message_extra.push((annotation::NAME.into(), annotations));
+    }
 }
 
 fn content(raw: &RawValue, at: &At<'_>) -> Result<Vec<Block>, Malformed> {
@@ -130,8 +159,8 @@ fn write_choice(o: &mut Object<'_>, index: u64, choice: &Choice, native: bool, i
             None => o.null("refusal"),
         }
         message::tool_calls(o, &choice.blocks, native, &[signature::EXTRA_CONTENT]);
+        images(o, &choice.blocks, native);
         if !native {
-            images(o, &choice.blocks);
             sound(o, &choice.blocks, id);
         }
         for (name, raw) in &choice.message_extra {
@@ -169,22 +198,18 @@ fn sound(o: &mut Object<'_>, blocks: &[Block], id: &str) {
 }
 
 /// Pictures beside the text, as OpenRouter and LiteLLM have them.
-fn images(o: &mut Object<'_>, blocks: &[Block]) {
+fn images(o: &mut Object<'_>, blocks: &[Block], native: bool) {
     let pictures = blocks.iter().filter_map(|block| match &block.part {
-        Part::Image { source, .. } => part::url_of(source),
+        Part::Image { source, .. } => Some((part::url_of(source)?, &block.extra)),
         _ => None,
     });
-    let pictures: Vec<String> = pictures.collect();
+    let pictures: Vec<(String, &Extra)> = pictures.collect();
     if pictures.is_empty() {
         return;
     }
     o.list("images", |list| {
-        for (index, url) in (0u64..).zip(&pictures) {
-            list.object(|o| {
-                o.text("type", "image_url");
-                o.object("image_url", |o| o.text("url", url));
-                o.integer("index", index);
-            });
+        for (index, (url, extra)) in (0u64..).zip(pictures) {
+            part::write_picture(list, &url, index, Some(extra).filter(|_| native));
         }
     });
 }

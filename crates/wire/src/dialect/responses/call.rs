@@ -6,10 +6,12 @@ use serde_json::value::RawValue;
 use super::{elsewhere, input, tool};
 use crate::{
     dialect::{
+        anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
+        foreign,
         json::{self, Object},
-        openai::effort,
+        openai::{effort, user},
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -19,11 +21,6 @@ use crate::{
 };
 
 const NO_SUCH: &str = "the responses API has no such parameter";
-
-/// Fields of chat completions that change the answer and that responses have not, or have in
-/// another form.
-const CHAT_ONLY: &[&str] =
-    &["audio", "function_call", "functions", "modalities", "prediction", "web_search_options"];
 
 pub(super) fn write(
     ask: &Request,
@@ -227,7 +224,7 @@ fn reasoning(ask: &Request, body: &mut Body) {
 
 fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let own = ask.surface == Dialect::Responses;
-    if let Some(user) = &ask.user {
+    if let Some(user) = user(ask, sieve) {
         body.text("user", user);
     }
     match (ask.surface, ask.service_tier.as_deref()) {
@@ -243,24 +240,18 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
             _ => sieve.hint("metadata"),
         }
     }
-    for (name, _) in &ask.output_extra {
-        sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
-    }
-    for (name, raw) in &ask.extra {
-        match (&**name, ask.surface) {
-            ("verbosity", Dialect::Responses | Dialect::Openai) => {}
-            ("text" | "reasoning", Dialect::Responses) => {}
-            ("cache_control", _) if !own => sieve.hint(name),
-            (name, Dialect::Openai) if CHAT_ONLY.contains(&name) => sieve.refuse(name, NO_SUCH)?,
-            (name, Dialect::Openai | Dialect::Responses | Dialect::Completions) => {
-                if !body.has(name) {
-                    body.raw(name, raw);
-                }
-            }
-            (name, surface) => {
-                let why = format!("only {} has this parameter", surface.name());
-                sieve.refuse(name, &why)?;
-            }
+    foreign::output(ask, sieve)?;
+    let fields = match own {
+        true => ask.extra.iter().collect(),
+        false => foreign::fields(ask, &["verbosity", "text"], sieve)?,
+    };
+    for (name, raw) in fields {
+        match &**name {
+            "verbosity" | "text" | "reasoning" if own => {}
+            name if !own && SAVINGS.contains(&name) => sieve.hint(name),
+            _ if !body.has(name) => body.raw(name, raw),
+            _ if own => {}
+            _ => sieve.refuse(name, "it would contradict another parameter")?,
         }
     }
     // Only clients of responses can come back for an answer that was stored.

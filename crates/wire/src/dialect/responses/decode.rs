@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{output, reply};
+use super::{item, output, reply};
 use crate::{
     dialect::{
         events::{self, Events},
@@ -20,6 +20,7 @@ use crate::{
     },
     exchange::Malformed,
     fault::{Fault, FaultKind},
+    frame::sse,
     matrix::Dialect,
     op::chat::{Block, Delta, Event, Finish, MAX_BLOCKS, Opening, Part, Place, Reason, Start},
 };
@@ -99,6 +100,8 @@ struct Typed {
 }
 
 impl Events for State {
+    const MAX_BYTES: usize = sse::MAX_PICTURE_BYTES;
+
     fn frame(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Fault> {
         // Some aggregators end every stream of theirs like this.
         if self.done || data.trim_ascii() == b"[DONE]" {
@@ -344,6 +347,10 @@ impl State {
                     } else if custom {
                         self.go_on(place, Delta::Arguments("\"}".to_owned()), out);
                     }
+                }
+                Part::Image { ref source, .. } => {
+                    let (source, extra) = (source.clone(), item::rest_of(&block));
+                    self.open(place, Opening::Image { source, extra }, out)?;
                 }
                 Part::Other { dialect, raw } => {
                     self.open(place, Opening::Other { dialect, raw }, out)?;

@@ -3,13 +3,13 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{call, elsewhere, reply, tool, tool::Kind};
+use super::{call, elsewhere, namespace, reply, tool, tool::Kind};
 use crate::{
     dialect::{
         Write,
         json::{self, Object},
     },
-    op::chat::{MaxTokens, Request, Response},
+    op::chat::{Extra, MaxTokens, Request, Response},
 };
 
 /// Settings that are said only where the client did.
@@ -22,6 +22,8 @@ pub(super) struct Told {
     /// Members of the answer, as `"name":value,…`.
     echo: Bytes,
     kinds: Vec<(Box<str>, Kind)>,
+    /// Functions of namespaces: both names as one, and each by itself.
+    spaces: Vec<(Box<str>, Box<str>, Box<str>)>,
 }
 
 impl Told {
@@ -30,12 +32,27 @@ impl Told {
         json::object(&mut out, |o| settings(o, ask));
         let settings = json::compact(std::str::from_utf8(&out).unwrap_or_default());
         let members = settings.get(1..settings.len().saturating_sub(1)).unwrap_or_default();
-        Told { echo: members.to_owned().into(), kinds: elsewhere::kinds(ask) }
+        let spaces = namespace::members_of(&tool::offered(ask)).into_iter();
+        let spaces = spaces.map(|it| (it.function.name.into(), it.space.into(), it.name.into()));
+        Told {
+            echo: members.to_owned().into(),
+            kinds: elsewhere::kinds(ask),
+            spaces: spaces.collect(),
+        }
     }
 
     /// What the tool of this name is, if it is no function.
     pub(super) fn kind(&self, name: &str) -> Option<Kind> {
         self.kinds.iter().find(|(own, _)| **own == *name).map(|(_, kind)| *kind)
+    }
+
+    /// A function's name as the client knows it, and the rest of its calls' items: the namespace
+    /// that it is of.
+    pub(super) fn named<'n>(&'n self, name: &'n str) -> (&'n str, Extra) {
+        let found = self.spaces.iter().find(|(whole, ..)| **whole == *name);
+        let Some((_, space, own)) = found else { return (name, Extra::new()) };
+        let raw = serde_json::value::to_raw_value(space).ok();
+        (own, raw.map(|raw| (namespace::NAMESPACE.into(), raw)).into_iter().collect())
     }
 
     /// Writes the settings into an answer that does not have them from its provider.

@@ -6,11 +6,14 @@ use serde_json::value::RawValue;
 use super::{
     call::members_of,
     item::{self, ITEM},
-    tool::Kind,
+    namespace::{self, NAMESPACE},
+    tool::{self, Kind},
 };
 use crate::{
     dialect::{
         fields::{At, Fields},
+        foreign,
+        search::OPTIONS,
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -23,7 +26,8 @@ use crate::{
 const ITEM_MARKS: &[&str] = &[
     "type", "id", "status", "phase",
     // Of which the hub has the text, or all there is.
-    "summary", "content", "output", "call_id",
+    "summary", "content", "output", "call_id", // A call is named by it.
+    NAMESPACE,
 ];
 /// What chat completions have too, under the same name.
 const COMMON: &[&str] =
@@ -37,6 +41,9 @@ const HINTS: &[&str] = &[
     "max_tool_calls",
     "client_metadata",
 ];
+/// What is settled one by one.
+const OWN: &[&str] =
+    &["store", "background", "truncation", "include", "reasoning", "verbosity", "text"];
 /// What the provider would have to have kept.
 const KEPT: &[&str] = &["previous_response_id", "conversation", "prompt"];
 
@@ -47,7 +54,9 @@ pub(super) fn settle(
 ) -> Result<(), CannotAsk> {
     let mut sieve = Sieve::new(to, dropped);
     for (name, raw) in std::mem::take(&mut ask.extra) {
-        if to.dialect == Dialect::Openai && COMMON.contains(&&*name) {
+        let search = *name == *OPTIONS && matches!(to.dialect, Dialect::Openai | Dialect::Bedrock);
+        let common = to.dialect == Dialect::Openai && COMMON.contains(&&*name);
+        if search || common || is_nobodys(&name) {
             ask.extra.push((name, raw));
         } else {
             member(&name, &raw, to, &mut sieve)?;
@@ -62,7 +71,7 @@ pub(super) fn settle(
         sieve.hint("top_logprobs");
     }
     messages(ask, &mut sieve)?;
-    choice(ask);
+    allow(ask);
     tools(ask, &mut sieve)
 }
 
@@ -72,6 +81,16 @@ fn tools(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
     for (index, mut tool) in std::mem::take(&mut ask.tools).into_iter().enumerate() {
         match &mut tool {
             Tool::Function(function) => plain(function),
+            Tool::Other { kind, raw, .. } if kind == NAMESPACE => {
+                let at = At::Field(&At::Body, "tools");
+                for mut member in namespace::members(raw, At::Item(&at, index))? {
+                    plain(&mut member.function);
+                    kept.push(Tool::Function(member.function));
+                }
+                continue;
+            }
+            // What was said in the target's words already.
+            Tool::Other { dialect, .. } if *dialect != Dialect::Responses => {}
             Tool::Other { kind, .. } => {
                 let why = format!("only a provider that speaks responses runs `{kind}`");
                 sieve.refuse(&format!("tools[{index}]"), &why)?;
@@ -134,6 +153,13 @@ fn member(name: &str, raw: &RawValue, to: &Target, sieve: &mut Sieve<'_>) -> Res
     }
 }
 
+/// Whether a field is none of responses: what becomes of it is the target's to say.
+fn is_nobodys(name: &str) -> bool {
+    let own =
+        KEPT.contains(&name) || HINTS.contains(&name) || foreign::is_own(Dialect::Responses, name);
+    !own && !OWN.contains(&name)
+}
+
 fn no_such(speaks: &str) -> String {
     format!("a target that speaks {speaks} has no such parameter")
 }
@@ -159,11 +185,20 @@ fn messages(ask: &mut Request, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
         let mut kept = Vec::with_capacity(message.blocks.len());
         for mut block in std::mem::take(&mut message.blocks) {
             if let Part::Other { dialect: Dialect::Responses, raw } = &block.part {
-                other(raw, sieve)?;
+                match tool::added(raw)? {
+                    Some(more) => ask.tools.extend(more),
+                    None => other(raw, sieve)?,
+                }
                 continue;
             }
             if block.extra.iter().any(|(name, _)| **name == *ITEM) {
-                for (name, _) in item::rest_of(&block) {
+                let rest = item::rest_of(&block);
+                if let Part::ToolCall(call) = &mut block.part
+                    && let Some(space) = namespace::of_call(&rest)
+                {
+                    call.name = namespace::joined(&space, &call.name);
+                }
+                for (name, _) in rest {
                     if !ITEM_MARKS.contains(&&*name) {
                         sieve.hint(&format!("input[].{name}"));
                     }
@@ -210,7 +245,7 @@ fn other(raw: &RawValue, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
 }
 
 /// `allowed_tools`: the others are not shown.
-fn choice(ask: &mut Request) {
+pub(in crate::dialect) fn allow(ask: &mut Request) {
     let Some(ToolChoice::Other { dialect: Dialect::Responses, raw }) = &ask.tool_choice else {
         return;
     };
@@ -282,11 +317,12 @@ fn grammar(extra: &Extra) -> Option<String> {
 
 /// What every function of a request is, by its name.
 pub(super) fn kinds(ask: &Request) -> Vec<(Box<str>, Kind)> {
-    let functions = ask.tools.iter().filter_map(|tool| match tool {
+    let tools = tool::offered(ask);
+    let functions = tools.iter().filter_map(|tool| match tool {
         Tool::Function(function) => Some(function),
         Tool::Other { .. } => None,
     });
-    functions
-        .filter_map(|function| Some((function.name.as_str().into(), Kind::of_function(function)?)))
-        .collect()
+    let kind = |of: &Function| Some((of.name.as_str().into(), Kind::of_function(of)?));
+    let spaces = namespace::members_of(&tools);
+    functions.chain(spaces.iter().map(|member| &member.function)).filter_map(kind).collect()
 }

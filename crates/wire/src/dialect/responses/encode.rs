@@ -10,19 +10,21 @@ use serde_json::value::RawValue;
 
 use super::{
     echo::Told,
-    input, output, reply, thought,
+    input, output, picture, reply, thought,
     tool::{self, Kind},
     usage,
 };
 use crate::{
     dialect::{
-        Encode,
+        Encode, annotation,
         fields::{At, list},
         json::{self, List, Object},
         signature,
     },
     matrix::Dialect,
-    op::chat::{Delta, Event, Extra, MAX_BLOCKS, Opening, Place, Raw, Reason, Start, ToolCall},
+    op::chat::{
+        Delta, Event, Extra, MAX_BLOCKS, Opening, Place, Raw, Reason, Source, Start, ToolCall,
+    },
     usage::Usage,
 };
 
@@ -32,6 +34,9 @@ const MAX_KEPT: usize = 32 << 20;
 
 /// The part that a signature of a call is: the hub numbers parts from 0.
 const SIGNED: u32 = u32::MAX;
+
+/// Members of a picture's item that are ours to write.
+const MADE_ANEW: &[&str] = &["id", "type", "status"];
 
 /// Writes a stream.
 pub(super) struct Encoder {
@@ -48,6 +53,8 @@ pub(super) struct Encoder {
     /// Items that are done, at their place.
     done: Vec<Option<Bytes>>,
     kept: usize,
+    /// Characters of text so far.
+    length: u64,
     finish: Option<Reason>,
     usage: Option<Usage>,
 }
@@ -66,7 +73,8 @@ struct Item {
 enum Shape {
     Message(Vec<Speech>),
     Thought { part: bool, text: String, encrypted: Option<String> },
-    Call { call: ToolCall, kind: Option<Kind> },
+    Call { call: ToolCall, kind: Option<Kind>, rest: Extra },
+    Picture { source: Source, rest: Extra },
     Other(Raw),
 }
 
@@ -75,6 +83,8 @@ struct Speech {
     part: u32,
     refusal: bool,
     text: String,
+    /// Characters of text before it.
+    before: u64,
     cited: Vec<Raw>,
     logprobs: Vec<Raw>,
 }
@@ -91,6 +101,7 @@ impl Encoder {
             items: Vec::new(),
             done: Vec::new(),
             kept: 0,
+            length: 0,
             finish: None,
             usage: None,
         }
@@ -157,9 +168,19 @@ impl Encoder {
             }
             Opening::ToolCall { id, name } => {
                 let kind = self.told.kind(name);
-                let call =
-                    ToolCall { id: id.clone(), name: name.clone(), arguments: String::new() };
-                (output::prefix(kind), Shape::Call { call, kind })
+                let (name, rest) = self.told.named(name);
+                let (id, name) = (id.clone(), name.to_owned());
+                let call = ToolCall { id, name, arguments: String::new() };
+                (output::prefix(kind), Shape::Call { call, kind, rest })
+            }
+            Opening::Image { source, extra } => {
+                if let Some(text) = picture::in_words(source) {
+                    self.open_speech(part, false, out);
+                    return self.go_on(part, &Delta::Text(text), out);
+                }
+                let rest = if self.own.is_some() { extra.clone() } else { Extra::new() };
+                let rest = rest.into_iter().filter(|(name, _)| !MADE_ANEW.contains(&&**name));
+                ("ig", Shape::Picture { source: source.clone(), rest: rest.collect() })
             }
             Opening::Other { dialect: Dialect::Responses, raw } => {
                 ("item", Shape::Other(raw.clone()))
@@ -196,12 +217,23 @@ impl Encoder {
                 o.object("item", |o| item.begin(o));
             });
         }
+        if matches!(item.shape, Shape::Picture { .. }) {
+            let next = self.number();
+            let kind = format!("response.{}.in_progress", picture::KIND);
+            event(out, &kind, next, |o| place(o, &item.id, index));
+        }
         self.items.push(item);
     }
 
     fn open_speech(&mut self, part: u32, refusal: bool, out: &mut BytesMut) {
-        let speech =
-            Speech { part, refusal, text: String::new(), cited: Vec::new(), logprobs: Vec::new() };
+        let speech = Speech {
+            part,
+            refusal,
+            text: String::new(),
+            before: self.length,
+            cited: Vec::new(),
+            logprobs: Vec::new(),
+        };
         let found = self.items.iter_mut().position(|item| item.is_message() && !item.last);
         let at = match found {
             Some(at) => at,
@@ -266,6 +298,9 @@ impl Encoder {
             Shape::Message(parts) => {
                 let found = (0..).zip(parts.iter_mut()).find(|(_, speech)| speech.part == part);
                 let Some((content, speech)) = found else { return };
+                if !speech.refusal {
+                    self.length += text.chars().count() as u64;
+                }
                 speech.text.push_str(kept);
                 event(out, speech.name("delta"), next, |o| {
                     place(o, id, index);
@@ -290,7 +325,7 @@ impl Encoder {
                     o.text("delta", text);
                 });
             }
-            Shape::Call { call, kind } => {
+            Shape::Call { call, kind, .. } => {
                 call.arguments.push_str(kept);
                 match kind {
                     // Told when it is whole: until then it is JSON around what it will be.
@@ -301,7 +336,7 @@ impl Encoder {
                     }),
                 }
             }
-            Shape::Other(_) => self.next -= 1,
+            Shape::Picture { .. } | Shape::Other(_) => self.next -= 1,
         }
     }
 
@@ -350,14 +385,14 @@ impl Encoder {
                 });
                 summary_part(out, "done", number(), (id, index), text);
             }
-            Shape::Call { call, kind: None } => {
+            Shape::Call { call, kind: None, .. } => {
                 event(out, "response.function_call_arguments.done", number(), |o| {
                     place(o, id, index);
                     o.text("name", &call.name);
                     o.text("arguments", &call.arguments);
                 });
             }
-            Shape::Call { call, kind: Some(Kind::Custom) } => {
+            Shape::Call { call, kind: Some(Kind::Custom), .. } => {
                 let input = tool::input_of(&call.arguments);
                 for (kind, name) in [("delta", "delta"), ("done", "input")] {
                     let kind = format!("response.custom_tool_call_input.{kind}");
@@ -366,6 +401,10 @@ impl Encoder {
                         o.text(name, &input);
                     });
                 }
+            }
+            Shape::Picture { .. } => {
+                let kind = format!("response.{}.completed", picture::KIND);
+                event(out, &kind, number(), |o| place(o, id, index));
             }
             Shape::Call { .. } | Shape::Other(_) => {
                 event(out, "response.output_item.added", number(), |o| {
@@ -382,6 +421,15 @@ impl Encoder {
             o.key("item").put_slice(&whole);
         });
         self.next = next;
+        if let Shape::Picture { source: Source::Base64 { data, .. }, rest } = &item.shape {
+            self.kept = self.kept.saturating_add(data.len());
+            if self.kept > MAX_KEPT {
+                let (source, rest) = (Source::Text(String::new()), rest.clone());
+                let shape = Shape::Picture { source, rest };
+                whole.clear();
+                Item { shape, id: item.id.clone(), open: Vec::new(), ..item }.write(&mut whole);
+            }
+        }
         if let Some(place) = self.done.get_mut(index) {
             *place = Some(whole.freeze());
         }
@@ -406,7 +454,15 @@ impl Encoder {
             }
             return;
         }
-        for (place_of, raw) in (next..).zip(output::flat_annotations(value)) {
+        let flat = match &self.own {
+            Some(_) => output::flat_annotations(value),
+            None => {
+                let cited = annotation::read(value.get());
+                let flat = cited.iter().filter_map(|one| output::url_citation(one, speech.before));
+                flat.collect()
+            }
+        };
+        for (place_of, raw) in (next..).zip(flat) {
             event(out, "response.output_text.annotation.added", place_of, |o| {
                 place(o, id, index);
                 o.integer("content_index", content);
@@ -492,7 +548,7 @@ impl Item {
         match &self.shape {
             Shape::Call { kind, .. } => kind.is_some_and(|kind| kind != Kind::Custom),
             Shape::Other(_) => true,
-            Shape::Message(_) | Shape::Thought { .. } => false,
+            Shape::Message(_) | Shape::Thought { .. } | Shape::Picture { .. } => false,
         }
     }
 
@@ -510,12 +566,18 @@ impl Item {
                 o.text("type", "reasoning");
                 o.list("summary", |_| {});
             }
-            Shape::Call { call, kind } => {
+            Shape::Call { call, kind, rest } => {
                 o.text("type", kind.map_or("function_call", Kind::call));
                 o.text("status", "in_progress");
+                o.extra(rest);
                 o.text("call_id", &call.id);
                 o.text("name", &call.name);
                 o.text(if kind.is_some() { "input" } else { "arguments" }, "");
+            }
+            Shape::Picture { .. } => {
+                o.text("type", picture::KIND);
+                o.text("status", "in_progress");
+                o.null("result");
             }
             Shape::Other(_) => {}
         }
@@ -542,7 +604,13 @@ impl Item {
                 o.text("id", &self.id);
                 input::reasoning(o, text, encrypted.as_deref(), &Extra::new());
             }
-            Shape::Call { call, kind } => output::write_call(o, &self.id, call, *kind),
+            Shape::Call { call, kind, rest } => {
+                output::write_call(o, &self.id, call, *kind, rest);
+            }
+            Shape::Picture { source, rest } => {
+                o.text("id", &self.id);
+                picture::write(o, source, rest);
+            }
             Shape::Other(_) => {}
         });
     }

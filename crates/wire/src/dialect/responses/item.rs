@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    content, thought,
+    content, picture, thought,
     tool::{self, Kind},
 };
 use crate::{
@@ -88,6 +88,11 @@ fn read_item(raw: &RawValue, at: At<'_>) -> Result<Message, Malformed> {
         Some(kind) if kind == "function_call" || Kind::of_call(kind).is_some() => {
             let (call, rest) = call(fields, kind)?;
             return Ok(said(Part::ToolCall(call), rest));
+        }
+        Some(picture::KIND) => {
+            if let Some(block) = picture::read(fields)? {
+                return Ok(message(Role::Assistant, Form::List, vec![block], Extra::new()));
+            }
         }
         Some(kind) if Kind::of_result(kind).is_some() => return own_result(fields, raw),
         Some(_) => {}

@@ -11,7 +11,9 @@ mod encode;
 mod error;
 mod input;
 mod item;
+mod namespace;
 mod output;
+mod picture;
 mod reply;
 mod request;
 mod thought;
@@ -28,6 +30,7 @@ use crate::{
     target::Target,
 };
 
+pub(super) use elsewhere::allow;
 pub(super) use error::broken;
 pub(super) use item::ITEM;
 pub(crate) use thought::unseal_for;

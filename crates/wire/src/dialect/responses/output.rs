@@ -1,17 +1,21 @@
 //! The items of an answer, both ways.
 
+use bytes::BytesMut;
 use serde_json::value::RawValue;
 
 use super::{
-    content, input,
+    content,
+    echo::Told,
+    input,
     item::{self, ITEM},
-    thought,
+    picture, thought,
     tool::{self, Kind},
 };
 use crate::{
     dialect::{
+        annotation::{self, Cited},
         fields::{At, Fields, list},
-        json::{List, Object},
+        json::{self, List, Object},
         signature,
     },
     exchange::Malformed,
@@ -33,6 +37,10 @@ pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Vec<Block>, Malformed> 
             let (call, rest) = item::call(fields, kind)?;
             vec![item::block(Part::ToolCall(call), rest)]
         }
+        picture::KIND => match picture::read(fields)? {
+            Some(block) => vec![block],
+            None => vec![Part::Other { dialect: Dialect::Responses, raw: raw.to_owned() }.into()],
+        },
         _ => vec![Part::Other { dialect: Dialect::Responses, raw: raw.to_owned() }.into()],
     })
 }
@@ -56,16 +64,22 @@ pub(super) struct Writer<'a> {
     pub(super) own: bool,
     /// What the items' own ids end in.
     pub(super) stem: &'a str,
-    pub(super) kind: &'a dyn Fn(&str) -> Option<Kind>,
+    /// What is known of its calls' tools.
+    pub(super) told: &'a Told,
     /// What the text's tokens were, as a list.
     pub(super) logprobs: Option<Raw>,
-    /// What the text cites, as responses have it.
-    pub(super) annotations: Vec<Raw>,
+    /// What the texts cite, if it is not with them.
+    pub(super) cited: Vec<Cited>,
+    /// Characters of text so far.
+    pub(super) length: u64,
+    /// Texts that are still to be written.
+    pub(super) texts: usize,
     pub(super) written: u64,
 }
 
 impl Writer<'_> {
     pub(super) fn write(&mut self, list: &mut List<'_>, blocks: &[Block]) {
+        self.texts = blocks.iter().filter(|block| matches!(block.part, Part::Text(_))).count();
         let mut said: Vec<&Block> = Vec::new();
         for block in blocks {
             let speech = matches!(block.part, Part::Text(_) | Part::Refusal(_));
@@ -121,7 +135,12 @@ impl Writer<'_> {
             Part::Text(text) if self.own => content::output_text(o, text, extra, None),
             Part::Text(text) => {
                 let logprobs = self.logprobs.take();
-                let cited = std::mem::take(&mut self.annotations);
+                let before = self.length;
+                self.length += text.chars().count() as u64;
+                self.texts = self.texts.saturating_sub(1);
+                let cited = annotation::take(&mut self.cited, self.length, self.texts == 0);
+                let cited: Vec<Raw> =
+                    cited.iter().filter_map(|one| url_citation(one, before)).collect();
                 let (text, logprobs) = (text.as_str(), logprobs.as_deref().map(RawValue::get));
                 write_text(o, text, cited.iter().map(AsRef::as_ref), logprobs);
             }
@@ -158,16 +177,24 @@ impl Writer<'_> {
                         input::reasoning(o, "", Some(&encrypted), &rest);
                     });
                 }
-                let kind = match self.own {
-                    true => item::kind_of(&rest).and_then(Kind::of_call),
-                    false => (self.kind)(&call.name),
+                let (kind, (name, rest)) = match self.own {
+                    true => (item::kind_of(&rest).and_then(Kind::of_call), (&*call.name, rest)),
+                    false => (self.told.kind(&call.name), self.told.named(&call.name)),
                 };
+                let call = ToolCall { name: name.to_owned(), ..call.clone() };
                 list.object(|o| {
                     self.id(o, prefix(kind), &rest);
                     status(o, &rest);
-                    input::write_call(o, call, kind, &rest);
+                    input::write_call(o, &call, kind, &rest);
                 });
             }
+            Part::Image { source, .. } => match picture::in_words(source) {
+                Some(text) => self.message(list, &[&Part::Text(text).into()]),
+                None => list.object(|o| {
+                    self.id(o, "ig", &rest);
+                    picture::write(o, source, &rest);
+                }),
+            },
             Part::Other { dialect: Dialect::Responses, raw } => {
                 self.written += 1;
                 list.raw(raw.get());
@@ -177,7 +204,7 @@ impl Writer<'_> {
     }
 }
 
-fn status(o: &mut Object<'_>, rest: &Extra) {
+pub(super) fn status(o: &mut Object<'_>, rest: &Extra) {
     if !rest.iter().any(|(name, _)| **name == *"status") {
         o.text("status", "completed");
     }
@@ -210,14 +237,36 @@ pub(super) fn write_text<'a>(
 }
 
 /// Writes a call's item.
-pub(super) fn write_call(o: &mut Object<'_>, id: &str, call: &ToolCall, kind: Option<Kind>) {
+pub(super) fn write_call(
+    o: &mut Object<'_>,
+    id: &str,
+    call: &ToolCall,
+    kind: Option<Kind>,
+    rest: &Extra,
+) {
     o.text("id", id);
     o.text("status", "completed");
-    input::write_call(o, call, kind, &Extra::new());
+    input::write_call(o, call, kind, rest);
 }
 
-/// Annotations of chat completions as those of responses, which are flat:
-/// `{"type":"url_citation","url_citation":{"url":…}}` ⇄ `{"type":"url_citation","url":…}`.
+/// A citation as responses have it: flat, its place counted from the beginning of its part, before
+/// which there are so many characters.
+pub(super) fn url_citation(cited: &Cited, before: u64) -> Option<Raw> {
+    let mut out = BytesMut::new();
+    json::object(&mut out, |o| {
+        o.text("type", "url_citation");
+        o.integer("start_index", cited.start.saturating_sub(before));
+        o.integer("end_index", cited.end.saturating_sub(before));
+        o.text("title", &cited.title);
+        o.text("url", &cited.url);
+        if !cited.content.is_empty() {
+            o.text("content", &cited.content);
+        }
+    });
+    serde_json::from_slice(&out).ok()
+}
+
+/// Annotations of chat completions as those of responses, which are flat.
 pub(super) fn flat_annotations(raw: &RawValue) -> Vec<Raw> {
     let items = list(raw, &At::Body, MAX_BLOCKS).unwrap_or_default();
     items.into_iter().filter_map(flat_annotation).collect()

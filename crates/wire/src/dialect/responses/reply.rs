@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     dialect::{
+        annotation,
         fault::says_something,
         fields::{At, Fields, list},
         figures::Figures,
@@ -134,14 +135,13 @@ pub(super) fn write(reply: &Response, told: &Told) -> Bytes {
     let mut writer = Writer {
         own,
         stem: stem_of(&id),
-        kind: &|name| told.kind(name),
+        told,
         logprobs: choice
             .and_then(|choice| find(&choice.extra, "logprobs"))
             .and_then(|raw| tokens_of(&raw)),
-        annotations: choice
-            .and_then(|choice| find(&choice.message_extra, "annotations"))
-            .map(|raw| output::flat_annotations(&raw))
-            .unwrap_or_default(),
+        cited: choice.map(|choice| annotation::of(&choice.message_extra)).unwrap_or_default(),
+        length: 0,
+        texts: 0,
         written: 0,
     };
     let mut out = BytesMut::new();

@@ -20,7 +20,7 @@ use crate::{
     },
     exchange::Malformed,
     matrix::Dialect,
-    op::chat::{Extra, Function, MAX_TOOLS, Raw, Tool, ToolChoice},
+    op::chat::{Extra, Function, MAX_TOOLS, Part, Raw, Request, Tool, ToolChoice},
 };
 
 /// A tool that the client runs and that is no function.
@@ -148,7 +148,28 @@ pub(super) fn read_all(fields: &mut Fields<'_, '_>) -> Result<Vec<Tool>, Malform
     tools.into_iter().enumerate().map(|(i, raw)| read(raw, At::Item(&at, i))).collect()
 }
 
-fn read(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
+/// Tools that an item of the conversation adds: `{"type":"additional_tools","tools":[…]}`; `None`
+/// for another item.
+pub(super) fn added(raw: &RawValue) -> Result<Option<Vec<Tool>>, Malformed> {
+    let mut fields = Fields::of(raw, At::Body)?;
+    if fields.text("type")?.as_deref() != Some("additional_tools") {
+        return Ok(None);
+    }
+    read_all(&mut fields).map(Some)
+}
+
+/// The tools of a request, with those that its items add.
+pub(super) fn offered(ask: &Request) -> Vec<Tool> {
+    let blocks = ask.messages.iter().flat_map(|message| &message.blocks);
+    let added = blocks.filter_map(|block| match &block.part {
+        Part::Other { dialect: Dialect::Responses, raw } => added(raw).ok().flatten(),
+        _ => None,
+    });
+    ask.tools.iter().cloned().chain(added.flatten()).collect()
+}
+
+/// One of them.
+pub(super) fn read(raw: &RawValue, at: At<'_>) -> Result<Tool, Malformed> {
     let mut fields = Fields::of(raw, at)?;
     let kind = fields.need_text("type")?;
     if kind == "function" {

@@ -340,3 +340,166 @@ fn a_stream_breaks_in_the_clients_dialect() {
     let fault = bridge.fault(StatusCode::TOO_MANY_REQUESTS, &headers, Bytes::new());
     assert_eq!(fault.kind, FaultKind::RateLimit);
 }
+
+#[test]
+fn sound_is_for_clients_that_can_be_given_it() {
+    let mut to = target(Dialect::Openai);
+    to.defaults = vec![
+        ("modalities".to_owned(), Bytes::from_static(br#"["text","audio"]"#)),
+        ("audio".to_owned(), Bytes::from_static(br#"{"voice":"alloy","format":"wav"}"#)),
+    ];
+    let refused = put(Dialect::Anthropic, &to, &anthropic(&json!({}))).unwrap_err();
+    let why = Unsupported {
+        param: "modalities".to_owned(),
+        model: "real".to_owned(),
+        why: "answers in anthropic have no sound".to_owned(),
+    };
+    assert_eq!(refused, why.into());
+    let contents = json!({"contents": [{"parts": [{"text": "x"}]}]});
+    assert!(put(Dialect::Gemini, &to, &contents).is_ok());
+    to.drop_params = true;
+    let mut bridge = Bridge::new(Operation::Chat, Dialect::Anthropic, to.dialect, "shown");
+    bridge.call(&payload(&anthropic(&json!({}))), &to).unwrap();
+    assert_eq!(bridge.dropped(), ["modalities"]);
+}
+
+#[test]
+fn a_search_is_asked_for_in_the_targets_words() {
+    let near = json!({"type": "approximate", "city": "Bern", "country": "CH"});
+    let tool = json!({"type": "web_search_20250305", "name": "web_search", "max_uses": 3,
+        "allowed_domains": ["example.com"], "user_location": near});
+    let plain = json!({"type": "web_search_20250305", "name": "web_search"});
+    let by_tool = |tool: &Value| anthropic(&json!({"tools": [tool]}));
+    let responses = |tool: &Value| json!({"model": "m", "input": "x", "tools": [tool]});
+    let gemini = |tool: &Value| json!({"contents": [{"parts": [{"text": "x"}]}], "tools": [tool]});
+    let said = |surface, dialect, body: &Value, field: &str| {
+        let sent = put(surface, &target(dialect), body).unwrap();
+        sent[field].clone()
+    };
+    let (a, r, g, o) = (Dialect::Anthropic, Dialect::Responses, Dialect::Gemini, Dialect::Openai);
+    assert_eq!(
+        said(a, r, &by_tool(&tool), "tools"),
+        json!([{"type": "web_search", "filters": {"allowed_domains": ["example.com"]},
+            "user_location": near}])
+    );
+    assert_eq!(said(a, g, &by_tool(&plain), "tools"), json!([{"googleSearch": {}}]));
+    let hosted = json!({"type": "web_search", "search_context_size": "low", "user_location": near,
+        "filters": {"allowed_domains": ["example.com"]}});
+    assert_eq!(
+        said(r, a, &responses(&hosted), "tools"),
+        json!([{"type": "web_search_20250305", "name": "web_search",
+            "allowed_domains": ["example.com"], "user_location": near}])
+    );
+    let google = gemini(&json!({"google_search": {"exclude_domains": ["example.com"]}}));
+    assert_eq!(
+        said(g, a, &google, "tools"),
+        json!([{"type": "web_search_20250305", "name": "web_search",
+            "blocked_domains": ["example.com"]}])
+    );
+    let options = json!({"web_search_options": {"search_context_size": "high",
+        "user_location": {"type": "approximate", "approximate": {"city": "Bern"}}}});
+    assert_eq!(
+        said(o, r, &openai(&options), "tools"),
+        json!([{"type": "web_search", "search_context_size": "high",
+            "user_location": {"type": "approximate", "city": "Bern"}}])
+    );
+    assert_eq!(
+        said(o, a, &openai(&options), "tools"),
+        json!([{"type": "web_search_20250305", "name": "web_search",
+            "user_location": {"type": "approximate", "city": "Bern"}}])
+    );
+    // Of chat completions only some models search.
+    let mut to = target(o);
+    let why = put(a, &to, &by_tool(&plain)).unwrap_err();
+    assert!(matches!(&why, CannotAsk::Unsupported(why) if why.param == "tools[0]"), "{why}");
+    to.model = "gpt-5-search-api".into();
+    for (surface, body) in [
+        (a, by_tool(&plain)),
+        (r, responses(&json!({"type": "web_search"}))),
+        (g, gemini(&json!({"googleSearch": {}}))),
+    ] {
+        let sent = put(surface, &to, &body).unwrap();
+        assert_eq!((&sent["web_search_options"], &sent["tools"]), (&json!({}), &Value::Null));
+    }
+}
+
+#[test]
+fn what_a_search_cannot_be_told_is_refused() {
+    let tool = json!({"type": "web_search_20250305", "name": "web_search"});
+    let with = |name: &str, value: Value| {
+        let mut tool = tool.clone();
+        tool[name] = value;
+        anthropic(&json!({"tools": [tool]}))
+    };
+    let google = target(Dialect::Gemini);
+    let function = json!({"name": "f", "input_schema": {"type": "object"}});
+    for (body, to, param) in [
+        (with("allowed_domains", json!(["a"])), &google, "tools[0].allowed_domains"),
+        (with("depth", json!(1)), &google, "tools[0].depth"),
+        (
+            with("blocked_domains", json!(["a"])),
+            &target(Dialect::Responses),
+            "tools[0].blocked_domains",
+        ),
+        (anthropic(&json!({"tools": [function, tool]})), &google, "tools[1]"),
+        (
+            anthropic(&json!({"tools": [tool],
+                "tool_choice": {"type": "tool", "name": "web_search"}})),
+            &google,
+            "tool_choice",
+        ),
+        (anthropic(&json!({"tools": [tool]})), &target(Dialect::Cohere), "tools[0]"),
+    ] {
+        let why = put(Dialect::Anthropic, to, &body).unwrap_err();
+        assert!(matches!(&why, CannotAsk::Unsupported(why) if why.param == param), "{why}");
+    }
+}
+
+/// The rule of `dialect/foreign.rs`, for every pair of dialects.
+#[test]
+fn a_field_of_no_dialect_is_for_the_provider_and_one_of_another_is_refused() {
+    let surfaces = [
+        (Dialect::Openai, openai(&json!({})), "functions"),
+        (Dialect::Completions, json!({"model": "m", "prompt": "x"}), "functions"),
+        (Dialect::Anthropic, anthropic(&json!({})), "mcp_servers"),
+        (Dialect::Responses, json!({"model": "m", "input": "x"}), "truncation"),
+        (Dialect::Gemini, json!({"contents": [{"parts": [{"text": "x"}]}]}), "cachedContent"),
+        (Dialect::Cohere, openai(&json!({})), "safety_mode"),
+    ];
+    for (surface, body, own) in surfaces {
+        for dialect in Dialect::ALL {
+            let like = matches!(surface, Dialect::Openai | Dialect::Completions);
+            let same = surface == dialect || (like && dialect == Dialect::Openai);
+            if same || dialect::upstream(dialect).is_none() {
+                continue;
+            }
+            let pair = format!("{} to {}", surface.name(), dialect.name());
+            let with = |name: &str, value: Value| {
+                let mut body = body.clone();
+                body[name] = value;
+                put(surface, &target(dialect), &body)
+            };
+            let sent = with("xCustom", json!({"a": [1]}));
+            let refused = |sent: &Result<Value, CannotAsk>, name: &str| matches!(sent, Err(CannotAsk::Unsupported(why)) if why.param == name);
+            match dialect {
+                Dialect::Gemini
+                | Dialect::Cohere
+                | Dialect::Ollama
+                | Dialect::Oci
+                | Dialect::OciCohere
+                | Dialect::Tgi
+                | Dialect::WatsonxText => {
+                    assert!(refused(&sent, "xCustom"), "{pair}: {sent:?}");
+                }
+                Dialect::Bedrock => {
+                    let sent = sent.unwrap();
+                    let there = &sent["additionalModelRequestFields"]["xCustom"];
+                    assert_eq!(*there, json!({"a": [1]}), "{pair}");
+                }
+                _ => assert_eq!(sent.unwrap()["xCustom"], json!({"a": [1]}), "{pair}"),
+            }
+            let sent = with(own, json!("auto"));
+            assert!(refused(&sent, own), "{pair}: {sent:?}");
+        }
+    }
+}

@@ -39,7 +39,7 @@ fn sent(to: &Target, members: Value) -> Result<(Value, Vec<String>), String> {
     let body = Bytes::from(body.to_string());
     let peek = peek(Dialect::Openai, Operation::Chat, &body).map_err(|why| why.message)?;
     let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
-    let mut exchange = exchange_for(Operation::Chat, Dialect::Openai, to, "m", &payload.peek);
+    let mut exchange = exchange_for(Operation::Chat, Dialect::Openai, to, "m", &payload);
     let call = exchange.call(&payload, to).map_err(|why| why.to_string())?;
     let sent = serde_json::from_slice(&call.body.concat()).unwrap();
     Ok((sent, exchange.dropped().to_vec()))
@@ -155,10 +155,34 @@ fn what_is_allowed_is_sent_as_it_is() {
     assert!(body.get("allowed_openai_params").is_none());
 }
 
+/// A provider's rules about parameters cost a request without them nothing: its bytes pass.
 #[test]
-fn without_a_rule_there_is_no_detour() {
-    let to = target(Dialect::Openai, Vec::new());
-    let body = Bytes::from_static(br#"{"model": "m", "messages": []}"#);
-    let peek = peek(Dialect::Openai, Operation::Chat, &body).unwrap();
-    assert!(!is_needed(&peek, &to));
+fn a_request_without_what_is_dropped_passes_as_it_is() {
+    let to = target(
+        Dialect::Openai,
+        vec![drop("user"), drop("tools[*].function.strict"), allow("top_k")],
+    );
+    let call = |body: &'static str| {
+        let body = Bytes::from_static(body.as_bytes());
+        let peek = peek(Dialect::Openai, Operation::Chat, &body).unwrap();
+        let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
+        let needed = is_needed(&payload, &to);
+        let mut exchange = exchange_for(Operation::Chat, Dialect::Openai, &to, "m", &payload);
+        (needed, payload.body.clone(), exchange.call(&payload, &to).unwrap().body)
+    };
+    // A name within a text or deeper down is no parameter.
+    let plain = r#"{"model":"m", "messages":[{"role":"user","content":"\"user\":1"}], "n":1}"#;
+    let (needed, body, sent) = call(plain);
+    assert!(!needed);
+    assert_eq!((sent.len(), sent[0].as_ptr()), (1, body.as_ptr()), "copied");
+    assert_eq!(sent[0], body);
+    for other in [
+        r#"{"model":"m","messages":[],"user":"u"}"#,
+        r#"{"model":"m","messages":[],"us\u0065r":"u"}"#,
+        r#"{"model":"m","messages":[],"tools":[]}"#,
+        r#"{"model":"m","messages":[],"top_k":1}"#,
+        r#"{"model":"m","messages":[],"drop_params":true}"#,
+    ] {
+        assert!(call(other).0, "{other}");
+    }
 }

@@ -59,6 +59,8 @@ pub(super) enum Verdict {
     /// The same for an event whose data is spread over lines: the data joined, and the place in
     /// it.
     Rewrite(Vec<u8>, Range<usize>),
+    /// Something else, which stands at this place of the event's bytes, by these.
+    Splice(Range<usize>, Bytes),
     /// Another event in its place.
     Replace(Bytes),
 }
@@ -116,10 +118,18 @@ impl Ear {
                     && is_braced(data)
                     && !tells_of_answer(name)
                 {
-                    if name.ends_with(b".delta") {
-                        self.content.add(data);
+                    let delta = name.ends_with(b".delta");
+                    let item = if self.stamp.seals() { item_of(data) } else { None };
+                    if !self.stamp.seals() || (delta && item.is_some()) {
+                        if delta {
+                            self.content.add(data);
+                        }
+                        let marked = item.and_then(|span| {
+                            let marked = self.stamp.item(data.get(span.clone())?)?;
+                            Some(Verdict::Splice(shift(span, raw, data), marked))
+                        });
+                        return Ok(marked.unwrap_or(Verdict::Pass));
                     }
-                    return Ok(Verdict::Pass);
                 }
             }
             _ => {
@@ -172,9 +182,10 @@ impl Ear {
         Ok(frame.data.trim_ascii() == b"[DONE]" || Facts::read(self.dialect, &frame.data).is_ok())
     }
 
-    /// Fails as soon as `pending`, the first bytes of a stream, can only be a page of markup.
+    /// Fails as soon as `pending`, the first bytes of a stream, can only be a page of markup: be
+    /// they all of an event or not.
     #[inline]
-    pub(super) fn is_no_page(&mut self, pending: &[u8]) -> Heard<()> {
+    pub(super) fn is_no_page(&self, pending: &[u8]) -> Heard<()> {
         if self.begun || !pending.trim_ascii_start().starts_with(b"<") {
             return Ok(());
         }
@@ -196,6 +207,7 @@ impl Ear {
     #[cold]
     fn closely(&mut self, raw: &[u8], restamp: bool) -> Heard<Verdict> {
         self.heard = true;
+        self.is_no_page(raw)?;
         let frame = Frame::read(raw);
         let data: &[u8] = &frame.data;
         if data.is_empty() {
@@ -358,7 +370,7 @@ impl Ear {
             return Ok(Verdict::Pass);
         }
         self.begun = true;
-        if !tells_of_answer(kind) {
+        if !tells_of_answer(kind) && !self.stamp.seals() {
             return Ok(Verdict::Pass);
         }
         Ok(match self.stamp.stamped(facts, data) {
@@ -382,7 +394,6 @@ impl Ear {
                 Ok(facts) if facts.error => Box::new(fault_inside(raw)),
                 Ok(_) | Err(_) => garbled("the upstream answered with JSON, not with a stream"),
             }),
-            Some(b'<') => Err(garbled("the upstream's stream is a page of markup")),
             _ => Ok(()),
         }
     }
@@ -440,6 +451,19 @@ fn tells_of_answer(kind: &[u8]) -> bool {
         Some(rest) => !rest.contains(&b'.') && !rest.contains(&b'_') || rest == b"in_progress",
         None => true,
     }
+}
+
+/// Where an event of responses says which item it is about. A quote inside a string is escaped, so
+/// that the name with its quotes and a colon is a name indeed.
+#[inline]
+fn item_of(data: &[u8]) -> Option<Range<usize>> {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""item_id""#));
+    let at = NAME.find(data)? + NAME.needle().len();
+    let rest = data.get(at..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let start = data.len() - rest.len();
+    let text = rest.strip_prefix(b"\"")?;
+    let length = memchr::memchr2(b'"', b'\\', text)?;
+    (text.get(length) == Some(&b'"')).then_some(start..start + length + 2)
 }
 
 #[inline]

@@ -73,6 +73,12 @@ impl<'a> Edits<'a> {
         serde_json::from_slice(self.text(&member.value)).ok()
     }
 
+    /// The value of a member as the client wrote it.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a [u8]> {
+        let member = self.named(name).next().and_then(|i| self.peek.members.get(i))?;
+        Some(self.text(&member.value))
+    }
+
     /// Whether a member is there and says something.
     pub(super) fn says(&self, name: &str) -> bool {
         self.named(name)
@@ -115,6 +121,7 @@ impl<'a> Edits<'a> {
         for patch in &to.provider.patch {
             match patch {
                 Patch::Drop(name) | Patch::Cut(name) => self.drop_all(name),
+                Patch::CutValue(name, value) => self.drop_value(name, value),
                 Patch::Rename(from, to) => self.rename(from, to),
                 Patch::RenameText(from, to) if self.is_text(from) => self.rename(from, to),
                 Patch::RenameText(..) => {}
@@ -209,6 +216,17 @@ impl<'a> Edits<'a> {
         }
     }
 
+    fn drop_value(&mut self, name: &str, value: &serde_json::Value) {
+        self.added.retain(|(n, text)| n != name || !says(text, value));
+        let found: Vec<usize> = self.named(name).collect();
+        for i in found {
+            let Some(member) = self.peek.members.get(i) else { continue };
+            if says(self.text(&member.value), value) {
+                self.touched.entry(i).or_default().cut = true;
+            }
+        }
+    }
+
     fn rename(&mut self, from: &str, to: &str) {
         if self.has(to) {
             return self.drop_all(from);
@@ -231,7 +249,7 @@ impl<'a> Edits<'a> {
         value.is_some_and(|value| value.starts_with(b"\""))
     }
 
-    fn set(&mut self, name: &str, value: Bytes) {
+    pub(super) fn set(&mut self, name: &str, value: Bytes) {
         self.added.retain(|(n, _)| n != name);
         let found: Vec<usize> = self.named(name).collect();
         if found.is_empty() {
@@ -283,6 +301,11 @@ impl Pieces<'_> {
         }
         self.at = span.end;
     }
+}
+
+/// Whether a JSON text is this value.
+pub(crate) fn says(text: &[u8], value: &serde_json::Value) -> bool {
+    serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|said| said == *value)
 }
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Bytes {

@@ -38,6 +38,8 @@ pub(in crate::exchange) struct Facts {
     pub(super) response: Option<Range<usize>>,
     /// `id` and `previous_response_id` of responses, if they are strings, quotes included.
     pub(super) ids: [Option<Range<usize>>; 2],
+    /// Ids of items of responses: of the answer's, of the one that an event is about, of a list's.
+    pub(super) items: Vec<Range<usize>>,
     /// `finish_reason`, `stop_reason`: the first that is not `null`, in OpenAI's words.
     pub(super) finish: Option<&'static str>,
 }
@@ -230,6 +232,21 @@ impl Facts {
                 }
                 self.response = Some(start..scan.position());
             }
+            b"item_id" | b"first_id" | b"last_id" => self.item_id(scan)?,
+            b"item" if scan.look() == Some(b'{') => {
+                scan.open_object()?;
+                let mut first = true;
+                while let Some(key) = scan.next_key(&mut first)? {
+                    match key.raw {
+                        b"id" => self.item_id(scan)?,
+                        _ => scan.skip()?,
+                    }
+                }
+            }
+            b"data" if scan.look() == Some(b'[') => each_object(scan, |key, scan| match key.raw {
+                b"id" => self.item_id(scan),
+                _ => scan.skip(),
+            })?,
             _ => return self.response(key, scan, text),
         }
         Ok(())
@@ -274,6 +291,10 @@ impl Facts {
             scan.open_object()?;
             let mut first = true;
             while let Some(key) = scan.next_key(&mut first)? {
+                if key.raw == b"id" {
+                    self.item_id(scan)?;
+                    continue;
+                }
                 let span = scan.value()?;
                 if key.raw == b"type" {
                     let kind = text.get(span).unwrap_or_default();
@@ -282,6 +303,14 @@ impl Facts {
             }
         }
         self.content = Some(start..scan.position());
+        Ok(())
+    }
+
+    fn item_id(&mut self, scan: &mut Scan<'_>) -> Result<(), Flaw> {
+        if scan.look() != Some(b'"') {
+            return scan.skip();
+        }
+        self.items.push(scan.string()?.span());
         Ok(())
     }
 

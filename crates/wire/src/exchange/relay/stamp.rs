@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::facts::Facts;
+use super::{facts::Facts, items};
 use crate::{
     exchange::{
         CannotAsk, Malformed, Payload, Unsupported,
@@ -23,12 +23,14 @@ pub(in crate::exchange) struct Stamp {
     seal: Option<(Tenant, Place)>,
     /// The id of the answer before, as the client knows it, as JSON.
     previous: Option<Bytes>,
+    /// The last item that an event was about: its id, and as the client knows it, both as JSON.
+    last: Option<(Bytes, Bytes)>,
 }
 
 impl Stamp {
     /// For answers that are kept at this place.
     pub(in crate::exchange) fn of(tenant: &Tenant, place: Place) -> Self {
-        Stamp { model: None, seal: Some((tenant.clone(), place)), previous: None }
+        Stamp { seal: Some((tenant.clone(), place)), ..Stamp::default() }
     }
 
     /// Puts the provider's own id of the answer before into the request. Without a tenant there is
@@ -50,6 +52,10 @@ impl Stamp {
                 return Err(Malformed::at(name, format!("`{name}` is not served: {why}")).into());
             }
         }
+        let input = edits.raw("input").map(|input| items::own(input, tenant, place, &to.model));
+        if let Some(input) = input.transpose()?.flatten() {
+            edits.set("input", input);
+        }
         let Some(previous) = edits.string("previous_response_id") else { return Ok(()) };
         let Some((there, id)) = tenant.open(&previous) else {
             return Err(not_found(&previous).into());
@@ -67,6 +73,29 @@ impl Stamp {
         Ok(())
     }
 
+    /// Whether ids are bound to a tenant.
+    pub(super) fn seals(&self) -> bool {
+        self.seal.is_some()
+    }
+
+    /// An item's id as the client knows it, both as JSON. One item has many events.
+    pub(super) fn item(&mut self, id: &[u8]) -> Option<Bytes> {
+        if let Some((last, marked)) = &self.last
+            && **last == *id
+        {
+            return Some(marked.clone());
+        }
+        let marked = self.marked(id)?;
+        self.last = Some((Bytes::copy_from_slice(id), marked.clone()));
+        Some(marked)
+    }
+
+    fn marked(&self, id: &[u8]) -> Option<Bytes> {
+        let (tenant, place) = self.seal.as_ref()?;
+        let id: String = serde_json::from_slice(id).ok()?;
+        serde_json::to_vec(&tenant.mark_item(*place, &id)).ok().map(Bytes::from)
+    }
+
     /// An answer, or an event that has it, with the client's names; `None` if they are the same.
     pub(in crate::exchange) fn stamped(&self, facts: &Facts, data: &[u8]) -> Option<Bytes> {
         let mut spans: Vec<(Range<usize>, Bytes)> = Vec::new();
@@ -81,6 +110,10 @@ impl Stamp {
                 let known = known.or_else(|| sealed().map(Bytes::from));
                 spans.push((span.clone(), known?));
             }
+        }
+        for span in &facts.items {
+            let marked = data.get(span.clone()).and_then(|id| self.marked(id));
+            spans.extend(marked.map(|marked| (span.clone(), marked)));
         }
         if spans.is_empty() {
             return None;

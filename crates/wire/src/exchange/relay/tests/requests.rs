@@ -3,13 +3,43 @@ use serde_json::{Map, Value};
 
 use super::support::{called, chat, messages, payload, target, text, with_patches};
 use super::*;
-use crate::exchange::head::{ANTHROPIC_BETA, ANTHROPIC_VERSION};
+use crate::exchange::{
+    bridge::Bridge,
+    head::{ANTHROPIC_BETA, ANTHROPIC_VERSION},
+};
 use http::HeaderValue;
 
 /// What the provider gets for `body` with these patches.
 fn sent(patch: &str, body: &str) -> String {
     let to = with_patches(Dialect::Openai, "m", patch);
     text(&called(Operation::Chat, Dialect::Openai, "m", &to, body).1.body)
+}
+
+#[test]
+fn threads_are_refused_however_they_are_spelled() {
+    for (members, refused) in [
+        (r#""stream":true"#, false),
+        (r#""thread":null"#, false),
+        (r#""thread":{"type":"create"}"#, true),
+        (r#""thr\u0065ad":{"type":"continue","previous_message_id":"msg_1"}"#, true),
+        (r#""thread":null,"thread":{}"#, true),
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[],"max_tokens":1,{members}}}"#);
+        let payload = payload(Operation::Chat, Dialect::Anthropic, &body);
+        let to = Target { drop_params: true, ..target(Dialect::Anthropic, "m") };
+        let mut exchanges: [Box<dyn Exchange>; 2] = [
+            Box::new(Relay::new(Operation::Chat, Dialect::Anthropic, "m")),
+            Box::new(Bridge::new(Operation::Chat, Dialect::Anthropic, Dialect::Openai, "m")),
+        ];
+        for exchange in &mut exchanges {
+            let called = exchange.call(&payload, &to);
+            let param = match &called {
+                Err(CannotAsk::Malformed(why)) => why.param.as_deref(),
+                Err(CannotAsk::Unsupported(_)) | Ok(_) => None,
+            };
+            assert_eq!(param == Some("thread"), refused, "{members}: {called:?}");
+        }
+    }
 }
 
 #[test]

@@ -41,6 +41,11 @@ fn relay(shown: &str, owner: Option<&str>) -> Relay {
     asked(shown, r#"{"model":"gpt-4.1","input":"x","stream":true}"#, owner).unwrap().0
 }
 
+/// An item's id as the tenant `a` knows it.
+fn mark(id: &str) -> String {
+    tenant("a").mark_item(tenant("a").place(&to()), id)
+}
+
 fn id_of(answer: &str) -> String {
     let answer: serde_json::Value = serde_json::from_str(answer).unwrap();
     answer["id"].as_str().unwrap().to_owned()
@@ -61,9 +66,12 @@ fn a_stream_passes_untouched() {
 fn the_model_and_the_ids_are_the_clients() {
     let seen = passes(|| relay("alias", Some("a")), STREAM);
     let sealed = tenant("a").seal(tenant("a").place(&to()), ID);
-    let expected = STREAM
+    let mut expected = STREAM
         .replace(r#""model":"gpt-4.1-2025-04-14""#, r#""model":"alias""#)
         .replace(ID, &sealed);
+    for item in ["fc_67ca09c6bedc8190a7abfec07b1a1332", "fc_2"] {
+        expected = expected.replace(&format!("\"{item}\""), &format!("\"{}\"", mark(item)));
+    }
     assert_eq!(seen.out, expected);
     assert!(seen.out.contains("\"alias\"") && seen.out.contains(&sealed));
 }
@@ -93,7 +101,9 @@ fn an_answer_is_found_again_by_whom_it_was_given_to() {
     let answer = first.reply(Bytes::from_static(WHOLE.as_bytes())).unwrap();
     let answer = std::str::from_utf8(&answer).unwrap();
     let id = id_of(answer);
-    assert_eq!(answer, WHOLE.replace(ID, &id).replace("gpt-4.1-2025-04-14", "alias"));
+    let item = "msg_67ccd2bf17f0819081ff3bb2cf6508e6";
+    let expected = WHOLE.replace(ID, &id).replace("gpt-4.1-2025-04-14", "alias");
+    assert_eq!(answer, expected.replace(item, &mark(item)));
     assert_eq!(first.finish_reason(), Some("stop"));
 
     let next = format!(r#"{{"model":"gpt-4.1","previous_response_id":"{id}","input":"y"}}"#);
@@ -124,6 +134,68 @@ fn an_answer_is_found_again_by_whom_it_was_given_to() {
     // Alone with the provider, ids are the provider's.
     let body = format!(r#"{{"model":"gpt-4.1","previous_response_id":"{ID}","input":"y"}}"#);
     assert_eq!(text(&asked("m", &body, None).unwrap().1.body), body);
+}
+
+#[test]
+fn an_item_is_named_by_whom_it_was_given_to() {
+    let body = |input: &str| format!(r#"{{"model":"gpt-4.1","input":{input}}}"#);
+    let sent = |input: &str| asked("m", &body(input), Some("a")).map(|it| text(&it.1.body));
+    // What names an item has the provider's id; so has what only bears one.
+    for (input, own) in [
+        (r#"[{"type":"item_reference","id":"ID"}]"#, "rs_1"),
+        (r#"[ {"id" : "ID"} , {"role":"user","content":"x"}]"#, "msg_1"),
+        (r#"[{"type":"reasoning","id":"ID","summary":[]}]"#, "rs_2"),
+        (r#"[{"type":"image_generation_call","id":"ID"}]"#, "ig_1"),
+        (r#"[{"type":"mcp_approval_response","approval_request_id":"ID","approve":true}]"#, "m_1"),
+        (
+            r#"[{"type":"function_call","id":"ID","call_id":"c","name":"f","arguments":"{}"}]"#,
+            "f_1",
+        ),
+        (r#"[{"type":"item_reference","\u0069d":"ID"}]"#, "rs_1"),
+    ] {
+        assert_eq!(
+            sent(&input.replace("ID", &mark(own))).unwrap(),
+            body(&input.replace("ID", own))
+        );
+    }
+    // What says all there is to it is what it was.
+    for input in [
+        r#"[{"type":"message","id":"msg_1","role":"assistant","content":[]}]"#,
+        r#"[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"x"}]"#,
+        r#"[{"type":"function_call_output","id":"fc_1","call_id":"c","output":"{\"id\":\"x\"}"}]"#,
+        r#"[{"role":"user","content":"x","id":null}]"#,
+        r#"[{"type":"additional_tools","id":"at_1","role":"developer","tools":[]}]"#,
+        r#""text""#,
+    ] {
+        assert_eq!(sent(input).unwrap(), body(input));
+    }
+    let others = Tenant::new(b"secret", "b");
+    let theirs = others.mark_item(others.place(&to()), "rs_1");
+    for input in [
+        r#"[{"type":"item_reference","id":"ID"}]"#,
+        r#"[{"id":"ID"}]"#,
+        r#"[{"type":null,"id":"ID"}]"#,
+        r#"[{"type":"item\u005freference","id":"ID"}]"#,
+        r#"[{"type":"reasoning","id":"ID","summary":[],"encrypted_content":null}]"#,
+        r#"[{"type":"web_search_call","id":"ID","status":"completed"}]"#,
+        r#"[{"type":"something_new","id":"ID"}]"#,
+        r#"[{"type":"mcp_approval_response","approval_request_id":"ID","approve":true}]"#,
+    ] {
+        for id in [theirs.as_str(), "rs_1"] {
+            let why = Malformed::at("input", format!("Item with id '{id}' not found."));
+            assert_eq!(sent(&input.replace("ID", id)).err(), Some(why.into()), "{input}");
+        }
+    }
+    let twice =
+        format!(r#"[{{"type":"message","role":"user","type":"item_reference","id":"{ID}"}}]"#);
+    assert!(matches!(sent(&twice), Err(CannotAsk::Malformed(_))));
+    // Our own, but of another place: another target may have it.
+    let place = tenant("a").place(&Target { base: "https://other.test".into(), ..to() });
+    let input = format!(r#"[{{"id":"{}"}}]"#, tenant("a").mark_item(place, "rs_1"));
+    assert!(matches!(sent(&input), Err(CannotAsk::Unsupported(why)) if why.param == "input"));
+    // Alone with the provider, ids are the provider's.
+    let reference = body(r#"[{"type":"item_reference","id":"rs_1"}]"#);
+    assert_eq!(text(&asked("m", &reference, None).unwrap().1.body), reference);
 }
 
 #[test]

@@ -314,9 +314,26 @@ fn an_endless_event_is_cut_off() {
     let mut relay = chat("m", "m", STREAMED).0;
     let mut out = BytesMut::new();
     let piece = Bytes::from(vec![b'x'; 64 * 1024]);
-    let fault = (0..100).find_map(|_| relay.push(&piece, &mut out).err()).unwrap();
+    let fault = (0..600).find_map(|_| relay.push(&piece, &mut out).err()).unwrap();
     assert_eq!(fault.kind, FaultKind::BadResponse);
     assert!(out.is_empty());
+}
+
+#[test]
+fn a_picture_is_a_long_event() {
+    let picture = "A".repeat(3 << 20);
+    let stream = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"images\":[{{\"type\":\"image_url\",\
+         \"image_url\":{{\"url\":\"data:image/png;base64,{picture}\"}}}}]}},\
+         \"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"
+    );
+    let mut relay = chat("m", "m", STREAMED).0;
+    let mut out = BytesMut::new();
+    for piece in Bytes::from(stream.clone()).chunks(64 * 1024) {
+        relay.push(&Bytes::copy_from_slice(piece), &mut out).unwrap();
+    }
+    relay.end(&mut out).unwrap();
+    assert!(out == stream, "changed");
 }
 
 #[test]
@@ -325,6 +342,14 @@ fn garbage_in_the_middle_is_a_fault() {
     let passed = passes(openai("m", STREAMED), &format!("{first}data: oops\n\n"));
     assert_eq!(passed.out, first);
     assert_eq!(passed.end.unwrap_err().0, FaultKind::BadResponse);
+}
+
+#[test]
+fn markup_is_no_stream_wherever_it_is_cut() {
+    let page = format!("<html>{ANTHROPIC}");
+    let passed = passes(|| messages("m", "m", STREAMED_MESSAGES).0, &page);
+    assert_eq!(passed.end.unwrap_err().0, FaultKind::BadResponse);
+    assert!(!passed.begun && passed.out.is_empty());
 }
 
 #[test]
