@@ -201,9 +201,7 @@ impl Core {
         struct Flush<'a>(&'a Core);
         impl Drop for Flush<'_> {
             fn drop(&mut self) {
-                if self.0.pen().has_noted() {
-                    self.0.flush();
-                }
+                self.0.flush();
             }
         }
         let flush = Flush(self);

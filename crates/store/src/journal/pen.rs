@@ -100,6 +100,10 @@ impl Pen {
     /// full), at least one of them is not in the journal and not counted, which the log tells of;
     /// the next call tries anew with its own.
     pub fn flush(&mut self) -> io::Result<()> {
+        // Nothing to write says nothing about the disk.
+        if self.noted.is_empty() {
+            return Ok(());
+        }
         let mut lines = mem::take(&mut self.lines);
         let mut noted = mem::take(&mut self.noted);
         let mut result = self.append(&lines, &mut noted);
@@ -107,8 +111,10 @@ impl Pen {
             // There may be room for some of them.
             result = self.append_each(&lines, &mut noted);
         }
-        if let (Err(error), [(row, _), ..]) = (&result, noted.as_slice()) {
-            warn!(%error, request.id = %row.id, "the usage row of request `{}` could not be journaled", row.id);
+        if let Err(error) = &result {
+            for (row, _) in &noted {
+                warn!(%error, request.id = %row.id, "the usage row of request `{}` could not be journaled", row.id);
+            }
         }
         self.healthy = result.is_ok();
         lines.clear();
@@ -175,9 +181,6 @@ impl Pen {
 
     /// Writes lines and hands their rows over; they stay in `noted` where that fails.
     fn append(&mut self, lines: &[u8], noted: &mut Vec<(Record, u32)>) -> io::Result<()> {
-        if lines.is_empty() {
-            return Ok(());
-        }
         let length = u32::try_from(lines.len()).map_err(io::Error::other)?;
         if self.end.offset > 0 && self.end.offset.saturating_add(length) > SEGMENT_BYTES {
             self.turn_page();
@@ -253,10 +256,8 @@ impl Pen {
 
 impl Drop for Pen {
     fn drop(&mut self) {
-        if self.has_noted() {
-            // What could not be written is in the log.
-            let _ = self.flush();
-        }
+        // What could not be written is in the log.
+        let _ = self.flush();
     }
 }
 

@@ -76,6 +76,8 @@ fn where_a_write_fails_each_row_is_tried_by_itself() {
     desk.pen.note(row(2));
     assert_eq!(desk.pen.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
     assert!(!desk.pen.has_noted() && !desk.pen.healthy);
+    desk.pen.flush().unwrap();
+    assert!(!desk.pen.healthy, "nothing was written, so nothing is known to have got better");
     desk.pen.file = file;
     desk.pen.write(row(3)).unwrap();
     assert_eq!(desk.read(), (vec![3], vec![]));
