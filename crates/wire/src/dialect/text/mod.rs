@@ -12,6 +12,8 @@ mod decode;
 mod prompt;
 mod reply;
 
+pub(super) use prompt::text_of;
+
 use bytes::Bytes;
 
 use super::{Decode, Upstream};

@@ -204,7 +204,8 @@ fn check(message: &Message, index: usize, sieve: &mut Sieve<'_>) -> Result<(), C
     Ok(())
 }
 
-fn text_of(blocks: &[Block]) -> String {
+/// What blocks say in words: texts, and documents that are texts, under their names.
+pub(in crate::dialect) fn text_of(blocks: &[Block]) -> String {
     let texts: Vec<String> = blocks
         .iter()
         .filter_map(|block| match &block.part {

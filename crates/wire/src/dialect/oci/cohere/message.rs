@@ -8,6 +8,7 @@ use crate::{
         json::{self, List, Object, object_of},
         openai::cites,
         sieve::Sieve,
+        text::text_of,
     },
     exchange::CannotAsk,
     matrix::Dialect,
@@ -45,7 +46,7 @@ impl<'a> Conversation<'a> {
         let mut preamble: Option<String> = None;
         for (index, message) in ask.messages.iter().enumerate() {
             check(message, index.saturating_sub(apart), sieve)?;
-            let text = texts(&message.blocks);
+            let text = text_of(&message.blocks);
             match message.role {
                 Role::System | Role::Developer if turns.is_empty() => {
                     preamble = Some(match preamble {
@@ -193,7 +194,7 @@ fn answered<'a>(
         let Part::ToolResult(ToolResult { id, blocks, .. }) = &block.part else { continue };
         let calls = before.iter().rev().flat_map(|message| &message.blocks);
         match calls.filter_map(call_of).find(|call| call.id == *id) {
-            Some(call) => found.push(Answered { call, output: texts(blocks) }),
+            Some(call) => found.push(Answered { call, output: text_of(blocks) }),
             None => {
                 let why = "cohere's models at oci want to see the call that this is the result of";
                 sieve.refuse(&format!("messages[{index}]"), why)?;
@@ -252,19 +253,4 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
         Part::Text(_) | Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) => {}
     }
     Ok(())
-}
-
-fn texts(blocks: &[Block]) -> String {
-    let texts: Vec<String> = blocks
-        .iter()
-        .filter_map(|block| match &block.part {
-            Part::Text(text) | Part::Refusal(text) => Some(text.clone()),
-            Part::File { source: Source::Text(text), name } => Some(match name {
-                Some(name) => format!("{name}\n\n{text}"),
-                None => text.clone(),
-            }),
-            _ => None,
-        })
-        .collect();
-    texts.join("\n\n")
 }
