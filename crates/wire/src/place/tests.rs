@@ -232,6 +232,32 @@ fn other_places() {
     assert_eq!(settled.model, "deepseek-ai/DeepSeek-R1");
 }
 
+#[test]
+fn a_gateway_may_take_its_key_as_each_dialect_does() {
+    let zen = "https://opencode.ai/zen/v1";
+    for (model, auth, whole, stream) in [
+        ("kimi-k3", Auth::Bearer, "/chat/completions", "/chat/completions"),
+        ("claude-opus-5", Auth::XApiKey, "/messages", "/messages"),
+        (
+            "gemini-3-pro",
+            Auth::XGoogApiKey,
+            "/models/gemini-3-pro:generateContent",
+            "/models/gemini-3-pro:streamGenerateContent?alt=sse",
+        ),
+    ] {
+        let (whole, stream) = (format!("{zen}{whole}"), format!("{zen}{stream}"));
+        let settled = check("opencode_zen", model, "api_key=k", &whole, &stream);
+        assert_eq!(settled.provider.auth, auth, "{model}");
+    }
+}
+
+#[test]
+fn a_product_may_be_part_of_the_address() {
+    let url = "https://api.infomaniak.com/2/ai/48/openai/v1/chat/completions";
+    same("infomaniak", "m", "api_key=k product_id=48", url);
+    same("infomaniak", "m", "api_key=k $INFOMANIAK_PRODUCT_ID=48", url);
+}
+
 /// What a login is, without what is secret.
 fn shown(settings: &str, provider: &str) -> String {
     match site(builtin(), provider, settings) {
