@@ -29,6 +29,7 @@ mod inspect;
 mod keys;
 mod kill;
 mod lifecycle;
+mod media;
 mod models;
 mod oci;
 mod ollama;
