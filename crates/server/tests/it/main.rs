@@ -42,4 +42,5 @@ mod seed;
 mod spend;
 mod sync;
 mod text;
+mod things;
 mod vertex;

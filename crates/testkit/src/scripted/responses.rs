@@ -252,8 +252,16 @@ fn offered(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), R
     for (i, tool) in top.list("tools")?.iter().enumerate() {
         let tool = Fields::new(tool, &format!("{}[{i}]", top.path("tools")))?;
         tool.required("type")?;
-        let kinds =
-            ["function", "custom", "namespace", "web_search", "file_search", "local_shell", "mcp"];
+        let kinds = [
+            "function",
+            "custom",
+            "namespace",
+            "web_search",
+            "file_search",
+            "code_interpreter",
+            "local_shell",
+            "mcp",
+        ];
         match tool.one_of("type", &kinds)?.unwrap_or_default() {
             "function" => {
                 let name = tool.text("name")?;

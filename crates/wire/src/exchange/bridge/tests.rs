@@ -123,7 +123,7 @@ fn a_wrong_field_is_named() {
         let error = put(surface, &target(Dialect::Openai), &body).unwrap_err();
         let why = match error {
             CannotAsk::Malformed(why) => why,
-            CannotAsk::Unsupported(why) => unreachable!("{why}"),
+            why => unreachable!("{why}"),
         };
         assert_eq!(why.param.as_deref().unwrap_or(""), param, "{body}");
         assert!(why.message.contains(message), "{}", why.message);
