@@ -230,6 +230,27 @@ fn headers_of_the_clients_dialect_do_not_travel_to_another() {
 }
 
 #[test]
+fn features_that_a_header_alone_asks_for_are_named_once_where_they_are_lost() {
+    let mut payload = payload(&anthropic(&json!({})));
+    payload.headers = ["claude-code-20250219, context-1m-2025-08-07", "new,context-1m-2025-08-07"]
+        .map(|value| ("anthropic-beta".parse().unwrap(), HeaderValue::from_static(value)))
+        .to_vec();
+    for (surface, to, lost) in [
+        (Dialect::Anthropic, Dialect::Openai, 2),
+        (Dialect::Anthropic, Dialect::Gemini, 2),
+        (Dialect::Anthropic, Dialect::Anthropic, 0),
+        (Dialect::Openai, Dialect::Gemini, 0),
+    ] {
+        let mut bridge = Bridge::new(Operation::Chat, surface, to, "shown");
+        bridge.call(&payload, &target(to)).unwrap();
+        let named = ["anthropic-beta: context-1m-2025-08-07", "anthropic-beta: new"];
+        let dropped: Vec<_> =
+            bridge.dropped().iter().filter(|name| name.starts_with("anthropic-beta")).collect();
+        assert_eq!(dropped, named[..lost], "{to:?}");
+    }
+}
+
+#[test]
 fn addresses_and_numbers_are_not_sent_as_users() {
     let to = target(Dialect::Anthropic);
     for (user, sent) in [("user-1", true), ("anna@example.com", false), ("+49 30 1234", false)] {
