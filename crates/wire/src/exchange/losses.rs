@@ -279,13 +279,19 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Stream,
         path: "candidates.0.citationMetadata",
-        why: "what stands beside a candidate passes where OpenAI has a word for it",
+        why: "passages that have an address become citations; licences have no other word",
     },
     Loss {
         dialect: Dialect::Gemini,
         side: Side::Stream,
         path: "candidates.0.finishReason",
         why: "the hub has few reasons: the others become one of them",
+    },
+    Loss {
+        dialect: Dialect::Gemini,
+        side: Side::Stream,
+        path: "candidates.0.groundingMetadata",
+        why: "what is known by heart and where from becomes citations, which are grounding here",
     },
     Loss {
         dialect: Dialect::Gemini,
