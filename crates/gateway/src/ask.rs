@@ -46,9 +46,10 @@ impl Ask {
     }
 }
 
-/// Marks whose ids a request may have, where its dialect has ids of answers that are stored.
+/// Marks whose ids a request may have, where its dialect has ids of what a provider keeps: answers,
+/// containers, files.
 pub fn owned(mut ask: Ask, gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Ask {
-    if ask.surface == Dialect::Responses {
+    if matches!(ask.surface, Dialect::Responses | Dialect::Anthropic) {
         ask.payload.peek.tenant = Some(tenant(gw, snapshot, caller));
     }
     ask

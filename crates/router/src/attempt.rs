@@ -136,6 +136,13 @@ pub async fn first_answer(ask: Ask<'_>) -> Result<Live, Box<Failed>> {
                 });
                 break;
             }
+            Err(Trouble::Cannot(CannotAsk::NotFound(why))) => {
+                heap.refusal = Some(Refusal {
+                    param: why.param,
+                    ..Refusal::new(RefusalKind::NotFound, why.message)
+                });
+                break;
+            }
             Err(Trouble::Cannot(CannotAsk::Unsupported(why))) => {
                 heap.unsupported.get_or_insert(why);
                 next = walk.pass_over(clock.now_ms());

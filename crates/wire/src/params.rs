@@ -126,7 +126,9 @@ pub fn fate(operation: Operation, to: &Target, beside: Value, name: &str, value:
     asking.insert(name.to_owned(), value);
     let (before, _) = match call(operation, &strict, plain) {
         Ok(before) => before,
-        Err(CannotAsk::Malformed(_) | CannotAsk::Unsupported(_)) => return Fate::Refused,
+        Err(CannotAsk::Malformed(_) | CannotAsk::Unsupported(_) | CannotAsk::NotFound(_)) => {
+            return Fate::Refused;
+        }
     };
     match call(operation, &strict, asking) {
         Err(_) => Fate::Refused,

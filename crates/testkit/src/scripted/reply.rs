@@ -22,6 +22,8 @@ pub struct Reply {
     pub(super) words: Option<usize>,
     pub(super) parallel_calls: usize,
     pub(super) no_tools: bool,
+    pub(super) picture: bool,
+    pub(super) cites: bool,
     pub(super) error_event: bool,
 }
 
@@ -219,6 +221,19 @@ impl Reply {
         self
     }
 
+    /// The same, with a picture behind the text, where the API has pictures in answers.
+    pub fn picture(mut self) -> Self {
+        self.picture = true;
+        self
+    }
+
+    /// The same, where all of the text is from a page of the web: Cohere's cites documents alone, and
+    /// does so by itself.
+    pub fn cites(mut self) -> Self {
+        self.cites = true;
+        self
+    }
+
     /// The same, with a text of this many words.
     pub fn words(mut self, words: usize) -> Self {
         self.words = Some(words);
@@ -235,7 +250,8 @@ impl Reply {
     /// Gives `None` for a word it does not know. The words: `status-N`, `retry-S`,
     /// `context-window`, `content-policy`, `quota`, `html`, `empty`, `garbage`, `hang`, `drop`,
     /// `delay-MS`, `gap-MS`, `cut-BYTES`, `stall-EVENTS`, `reasoning`, `cached-N`,
-    /// `cache-write-N`, `no-usage`, `words-N`, `calls-N`, `no-tools`, `error-event`.
+    /// `cache-write-N`, `no-usage`, `words-N`, `calls-N`, `no-tools`, `picture`, `cites`,
+    /// `error-event`.
     pub fn named(words: &str) -> Option<Self> {
         words
             .split('+')
@@ -258,6 +274,8 @@ impl Reply {
             "reasoning" => return Some(self.reasoning("Let me think about that.")),
             "no-usage" => return Some(self.no_usage()),
             "no-tools" => return Some(Reply { no_tools: true, ..self }),
+            "picture" => return Some(self.picture()),
+            "cites" => return Some(self.cites()),
             "error-event" => return Some(self.error_event()),
             _ => {}
         }

@@ -5,16 +5,19 @@
 //! name and remembers how the answer ended.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head, thread};
 use crate::{
     Dialect, Operation,
-    dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
+    dialect::{
+        self, Decode, Encode, Surface, Upstream, Write, anthropic::tells_more,
+        fault::says_something,
+    },
     fault::{Fault, FaultKind},
-    op::chat::{Delta, Event, Part, Reason, Response},
+    op::chat::{Delta, Event, Part, Reason, Request, Response},
     refusal::Refusal,
     target::Target,
     usage::Usage,
@@ -26,6 +29,9 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_HASHED: usize = 1024;
 /// Bytes of text that an estimate takes for a token.
 const BYTES_A_TOKEN: u64 = 4;
+
+/// Most features that are named as lost.
+const MAX_BETAS: usize = 16;
 
 /// An exchange between dialects.
 pub struct Bridge {
@@ -190,6 +196,30 @@ impl Bridge {
     }
 }
 
+impl Bridge {
+    /// Features that a header asks for: Bedrock has them in the body; elsewhere those are named that
+    /// nothing in the body tells of.
+    fn betas(&mut self, headers: &[(HeaderName, HeaderValue)], ask: &mut Request) {
+        let betas = head::betas(headers);
+        match (self.surface, self.upstream) {
+            (_, Dialect::Bedrock) if betas.is_empty() => {}
+            (_, Dialect::Bedrock) => {
+                let raw = serde_json::value::to_raw_value(&betas).ok();
+                ask.extra.extend(raw.map(|raw| ("anthropic_beta".into(), raw)));
+            }
+            (Dialect::Anthropic, upstream) if upstream != Dialect::Anthropic => {
+                for beta in betas.into_iter().filter(|beta| tells_more(beta)).take(MAX_BETAS) {
+                    let name = format!("anthropic-beta: {beta}");
+                    if !self.dropped.contains(&name) {
+                        self.dropped.push(name);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let surface = self.client()?;
@@ -200,11 +230,9 @@ impl Exchange for Bridge {
         })?;
         thread::refuse(self.surface, payload)?;
         let mut ask = surface.read(payload)?;
-        if self.upstream == Dialect::Bedrock {
-            ask.extra.extend(head::betas(&payload.headers));
-        }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
+        self.betas(&payload.headers, &mut ask);
         dialect::hears(self.surface, &ask, to, &mut self.dropped)?;
         let encoder = ask.stream.then(|| surface.encoder(&ask));
         self.writer = if ask.stream { None } else { surface.writer(&ask) };

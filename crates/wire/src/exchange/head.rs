@@ -6,7 +6,7 @@ use http::{
 };
 
 use super::Unsupported;
-use crate::{Dialect, Operation, matrix, op::chat::Raw, place, provider, target::Target};
+use crate::{Dialect, Operation, matrix, place, provider, target::Target};
 
 pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
@@ -83,21 +83,15 @@ pub(super) fn headers(
     headers
 }
 
-/// The features that the client's `anthropic-beta` headers ask for, as the member `anthropic_beta`:
-/// Bedrock has them in the body.
-pub(super) fn betas(own: &[(HeaderName, HeaderValue)]) -> Option<(Box<str>, Raw)> {
-    let betas: Vec<&str> = own
-        .iter()
+/// The features that the client's `anthropic-beta` headers ask for.
+pub(super) fn betas(own: &[(HeaderName, HeaderValue)]) -> Vec<&str> {
+    own.iter()
         .filter(|(name, _)| *name == ANTHROPIC_BETA)
         .filter_map(|(_, value)| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|beta| !beta.is_empty())
-        .collect();
-    if betas.is_empty() {
-        return None;
-    }
-    serde_json::value::to_raw_value(&betas).ok().map(|raw| ("anthropic_beta".into(), raw))
+        .collect()
 }
 
 /// A later header takes the place of an earlier one, save where a list may have many.

@@ -87,7 +87,7 @@ impl Unsupported {
     /// one.
     fn way_out(&self) -> &'static str {
         match self.param.as_str() {
-            "previous_response_id" | "conversation" | "prompt" => "",
+            "previous_response_id" | "conversation" | "prompt" | "container" | "file_id" => "",
             _ => "; set `drop_params: true` to send without it",
         }
     }
@@ -102,6 +102,9 @@ pub enum CannotAsk {
     /// This target cannot; another might.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The body names something that is not the client's, or is not at all.
+    #[error(transparent)]
+    NotFound(Malformed),
 }
 
 /// One request against one target. Made anew for every attempt.

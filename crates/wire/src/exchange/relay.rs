@@ -12,6 +12,7 @@
 mod ear;
 pub(crate) mod edit;
 mod facts;
+mod ids;
 mod items;
 mod stamp;
 
@@ -124,12 +125,17 @@ impl Relay {
                 }
                 Err(fault) => {
                     out.extend_from_slice(between(sent, start));
-                    return Err(*fault);
+                    return Err(self.reworded(*fault));
                 }
             }
         }
         out.extend_from_slice(between(sent, at));
         Ok(self.boundary.take())
+    }
+
+    /// A fault that names what the request names, as the client knows it.
+    fn reworded(&self, fault: Fault) -> Fault {
+        Fault { message: self.ear.stamp.reworded(fault.message), ..fault }
     }
 
     /// The last event, whose blank line is missing, if it is whole all the same.
@@ -167,8 +173,8 @@ impl Exchange for Relay {
         if streamed && matches!(self.dialect, Dialect::Openai | Dialect::Completions) {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
         }
-        if self.dialect == Dialect::Responses {
-            self.ear.stamp.ask(&mut edits, payload, to)?;
+        if matches!(self.dialect, Dialect::Responses | Dialect::Anthropic) {
+            self.ear.stamp.ask(self.dialect, &mut edits, payload, to)?;
         }
         edits.patches(to);
         self.ear.prompt_bytes = payload.body.len() as u64;
@@ -183,7 +189,7 @@ impl Exchange for Relay {
         let facts = Facts::read(self.dialect, &body)
             .map_err(|flaw| Malformed::new(format!("the upstream's answer is not JSON: {flaw}")))?;
         if facts.error {
-            let message = crate::dialect::fault_inside(&body).message;
+            let message = self.reworded(crate::dialect::fault_inside(&body)).message;
             return Err(Malformed::new(format!("the upstream answered with an error: {message}")));
         }
         let (field, there) = match (self.operation, self.dialect) {
@@ -203,7 +209,7 @@ impl Exchange for Relay {
             return Err(Malformed::at(field, format!("the upstream's answer has no `{field}`")));
         }
         self.ear.whole(&facts, &body, self.operation);
-        if self.dialect == Dialect::Responses {
+        if matches!(self.dialect, Dialect::Responses | Dialect::Anthropic) {
             return Ok(self.ear.stamp.stamped(&facts, &body).unwrap_or(body));
         }
         Ok(match (&self.stamp, facts.model) {
@@ -277,7 +283,7 @@ impl Exchange for Relay {
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        crate::dialect::fault(status, headers, &body)
+        self.reworded(crate::dialect::fault(status, headers, &body))
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {

@@ -49,6 +49,7 @@ pub fn is_plain(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::seal::Thing;
 
     #[test]
     fn ids_are_the_clients() {
@@ -60,8 +61,17 @@ mod tests {
         let list =
             r#"{"object":"list","data":[{"id":"msg_1"}],"last_id":"msg_1","has_more":false}"#;
         let items = super::answer(&tenant, Place::default(), Bytes::from_static(list.as_bytes()));
-        let item = tenant.mark_item(Place::default(), "msg_1");
+        let mark = |id: &str| tenant.mark_item(Place::default(), id);
+        let item = mark("msg_1");
         assert_eq!(items, list.replace("msg_1", &item));
+        // A container that it ran code in, and a file that it was asked with.
+        let ran =
+            r#"{"data":[{"id":"ci_1","container_id":"cntr_1"},{"content":[{"file_id":"f"}]}]}"#;
+        let ran = super::answer(&tenant, Place::default(), Bytes::from_static(ran.as_bytes()));
+        let hidden = |thing, id| tenant.hide(thing, Place::default(), id);
+        let (container, file) = (hidden(Thing::Container, "cntr_1"), hidden(Thing::File, "f"));
+        let call = format!(r#"{{"id":"{}","container_id":"{container}"}}"#, mark("ci_1"));
+        assert_eq!(ran, format!(r#"{{"data":[{call},{{"content":[{{"file_id":"{file}"}}]}}]}}"#));
         let asked = |query: &str| super::query(&tenant, Place::default(), query);
         assert_eq!(asked(&format!("limit=2&after={item}")).unwrap(), "limit=2&after=msg_1");
         assert_eq!(asked("limit=2&order=asc").unwrap(), "limit=2&order=asc");

@@ -27,10 +27,13 @@ const WATSONX: &[&str] = &[
     "decoding_method",
     "length_penalty",
     "min_new_tokens",
+    MODERATIONS,
     "repetition_penalty",
     "time_limit",
     "truncate_input_tokens",
 ];
+/// The one of them that stands beside the parameters.
+const MODERATIONS: &str = "moderations";
 /// Fields of others that the answer does not depend on.
 const HINTS: &[&str] =
     &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
@@ -132,6 +135,9 @@ pub(super) fn watsonx(
     }
     let mut body = Body::default();
     body.text("model_id", &to.model);
+    if let Some(moderations) = set.take(MODERATIONS) {
+        body.put(MODERATIONS, |out| out.put_slice(&moderations));
+    }
     finished(&ask, body, set, "input", to, &mut sieve)
 }
 

@@ -92,9 +92,11 @@ impl Ear {
         match self.dialect {
             Dialect::Anthropic => {
                 const DELTA: &[u8] = b"event: content_block_delta\ndata: ";
+                // Of deltas, citations alone name a file, and it is one of the request's.
                 if let Some(data) = single_line(raw, DELTA)
                     && self.begun
                     && is_braced(data)
+                    && !self.stamp.has_opened()
                 {
                     self.content.add(data);
                     return Ok(Verdict::Pass);
@@ -233,6 +235,9 @@ impl Ear {
         };
         if hide {
             return Ok(Verdict::Hide);
+        }
+        if let Some(hidden) = self.stamp.hidden(&facts, data) {
+            return Ok(replacing(raw, &hidden));
         }
         let Some(span) = facts.model.filter(|_| restamp) else { return Ok(Verdict::Pass) };
         Ok(match frame.data {
@@ -375,11 +380,7 @@ impl Ear {
         }
         Ok(match self.stamp.stamped(facts, data) {
             None => Verdict::Pass,
-            Some(stamped) => {
-                let mut event = BytesMut::with_capacity(raw.len() + 256);
-                write_event(raw, &stamped, &mut event);
-                Verdict::Replace(event.freeze())
-            }
+            Some(stamped) => replacing(raw, &stamped),
         })
     }
 
@@ -407,6 +408,12 @@ impl Content {
         self.bytes += length;
         self.shortest = Some(self.shortest.map_or(length, |shortest| shortest.min(length)));
     }
+}
+
+fn replacing(raw: &[u8], data: &[u8]) -> Verdict {
+    let mut event = BytesMut::with_capacity(raw.len() + 256);
+    write_event(raw, data, &mut event);
+    Verdict::Replace(event.freeze())
 }
 
 /// Writes the event `raw` anew with other data.
