@@ -36,6 +36,7 @@ mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod replicate;
 mod responses;
 mod seed;
 mod spend;

@@ -53,7 +53,7 @@ impl Figures {
             Dialect::Ollama => self.ollama(&mut scan, text),
             Dialect::Gemini => self.gemini(&mut scan, text),
             Dialect::Oci | Dialect::OciCohere => self.oci(&mut scan, text),
-            Dialect::Tgi | Dialect::WatsonxText => self.text(&mut scan, text),
+            Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate => self.text(&mut scan, text),
             _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();
@@ -325,7 +325,7 @@ impl Figures {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"input_length" | b"input_token_count" => figures.larger(scan, text, |f| &mut f.input),
             b"generated_tokens" if scan.look() == Some(b'[') => scan.skip(),
-            b"generated_tokens" | b"generated_token_count" => {
+            b"generated_tokens" | b"generated_token_count" | b"output_token_count" => {
                 figures.larger(scan, text, |f| &mut f.output)
             }
             _ => scan.skip(),

@@ -32,7 +32,7 @@ const WATSONX: &[&str] = &[
     "truncate_input_tokens",
 ];
 /// Fields of others that the answer does not depend on.
-const HINTS: &[&str] =
+pub(in crate::dialect) const HINTS: &[&str] =
     &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 pub(super) fn tgi(
@@ -174,7 +174,7 @@ fn texts(texts: &[String], out: &mut BytesMut) {
 }
 
 /// Refuses what no such model has.
-fn refused(
+pub(in crate::dialect) fn refused(
     ask: &Request,
     penalties: &[(&str, bool)],
     sieve: &mut Sieve<'_>,
