@@ -13,6 +13,8 @@
 //!
 //! `/20231130/actions/chat` is OCI Generative AI's; every signature is checked with the public key.
 //!
+//! `/v1/models/{owner}/{name}/predictions`, `/v1/predictions` and what belongs to them are Replicate's.
+//!
 //! The answer to a request is, in this order: the next reply queued by
 //! [`ScriptedUpstream::script`]; what the model's name asks for after its first `+`
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
@@ -29,6 +31,7 @@ mod ollama;
 mod openai;
 mod place;
 mod refuse;
+mod replicate;
 mod reply;
 mod respond;
 mod responses;
@@ -119,6 +122,8 @@ pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
     /// Answers of responses, by id.
     stored: Mutex<BTreeMap<String, Value>>,
+    /// Replicate's, by id.
+    predictions: Mutex<BTreeMap<String, replicate::Prediction>>,
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
@@ -153,6 +158,7 @@ impl ScriptedUpstream {
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
             stored: Mutex::default(),
+            predictions: Mutex::default(),
             queue: Mutex::default(),
             models: Mutex::new(MODELS.iter().map(|&name| name.to_owned()).collect()),
             key: Mutex::default(),

@@ -5,6 +5,7 @@
 //! provider's patches and the target's settings in it.
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -171,9 +172,9 @@ fn call(
     Ok((call, exchange.dropped().to_vec()))
 }
 
-/// Path and body, in which a parameter may be told.
-fn said(call: &Call) -> (&str, Vec<u8>) {
-    (&call.path, call.body.concat())
+/// Path, headers and body, in which a parameter may be told.
+fn said(call: &Call) -> (&str, &[(HeaderName, HeaderValue)], Vec<u8>) {
+    (&call.path, &call.headers, call.body.concat())
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod replicate;
 mod responses;
 mod seed;
 mod spend;

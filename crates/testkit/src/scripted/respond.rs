@@ -17,6 +17,7 @@ use super::{
     body::{Ending, Paced, Watch},
     cohere, embeddings, gemini, lock, oci, ollama, openai, place,
     refuse::Refuse,
+    replicate,
     reply::{Flavour, Reply, What},
     responses,
     said::{Said, say},
@@ -33,7 +34,7 @@ const GOOGLE: &str = "/v1beta/models";
 
 /// How an error is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spelling {
+pub(super) enum Spelling {
     OpenAi,
     Anthropic,
     Cohere,
@@ -41,6 +42,7 @@ enum Spelling {
     Bedrock,
     Gemini,
     Oci,
+    Replicate,
 }
 
 impl Spelling {
@@ -58,7 +60,7 @@ impl Spelling {
 }
 
 /// A checked request of any dialect.
-enum Ask {
+pub(super) enum Ask {
     OpenAi(openai::Ask),
     Anthropic(anthropic::Ask),
     Cohere(cohere::Ask),
@@ -67,6 +69,8 @@ enum Ask {
     Oci(oci::Ask),
     Responses(responses::Ask),
     Gemini(gemini::Ask),
+    /// A prediction's stream.
+    Replicate(replicate::Stream),
     /// Google's count: `totalTokens`.
     GeminiCount(String, u64),
     /// Bedrock's: `inputTokens`.
@@ -105,6 +109,10 @@ pub(super) async fn respond(
             Err(refuse) => refusal(&refuse, Spelling::Bedrock, serial, watch),
         });
     }
+    let watch = match replicate::respond(&shared, &recorded, serial, watch).await {
+        Ok(answer) => return answer,
+        Err(watch) => watch,
+    };
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
     let spelling = match recorded.path.starts_with(GOOGLE) {
@@ -178,7 +186,11 @@ fn describe(request: &Recorded) -> Value {
     })
 }
 
-fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result<(), Refuse> {
+pub(super) fn authorise(
+    shared: &Shared,
+    recorded: &Recorded,
+    spelling: Spelling,
+) -> Result<(), Refuse> {
     if spelling == Spelling::Bedrock {
         return bedrock::aws::authorise(recorded, "bedrock");
     }
@@ -191,7 +203,7 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = match spelling {
         Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama => bearer,
-        Spelling::Bedrock | Spelling::Oci => bearer,
+        Spelling::Bedrock | Spelling::Oci | Spelling::Replicate => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
         Spelling::Gemini => text("x-goog-api-key"),
@@ -219,6 +231,9 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
         (false, Spelling::Bedrock, _) => Err(Refuse::new(403, "Missing Authentication Token")),
+        (false, Spelling::Replicate, _) => {
+            Err(Refuse::new(401, "You did not pass a valid authentication token"))
+        }
         (false, Spelling::Oci, _) => Err(Refuse::new(
             401,
             "The required information to complete authentication was not provided.",
@@ -342,6 +357,7 @@ fn ask(
         Ask::Oci(ask) => &ask.model,
         Ask::Responses(ask) => &ask.model,
         Ask::Gemini(ask) => &ask.model,
+        Ask::Replicate(_) => "",
         Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
         Ask::GeminiCount(model, _) | Ask::BedrockCount(model, _) => model,
     };
@@ -407,6 +423,7 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
         Spelling::Ollama => Refuse::new(404, format!("model '{model}' not found")),
         Spelling::Bedrock => Refuse::new(400, "The provided model identifier is invalid."),
         Spelling::Oci => Refuse::new(404, format!("Entity with key {model} not found")),
+        Spelling::Replicate => Refuse::new(404, "The requested resource could not be found."),
         Spelling::Gemini => Refuse::new(
             404,
             format!(
@@ -416,7 +433,7 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
     }
 }
 
-async fn perform(
+pub(super) async fn perform(
     ask: Ask,
     reply: Reply,
     spelling: Spelling,
@@ -498,6 +515,7 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
             gemini::Stream::Events => (SSE, gemini::events(&said(&ask.prompt), ask, reply, serial)),
             gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
         },
+        Ask::Replicate(stream) => (SSE, replicate::events(stream, reply)),
         Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
         Ask::BedrockCount(_, words) => whole(json!({"inputTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
@@ -548,7 +566,12 @@ fn flavoured(status: u16, flavour: Flavour) -> Refuse {
     }
 }
 
-fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Response<Paced> {
+pub(super) fn refusal(
+    refuse: &Refuse,
+    spelling: Spelling,
+    serial: u64,
+    watch: Watch,
+) -> Response<Paced> {
     let body = match spelling {
         Spelling::OpenAi => openai::error(refuse),
         Spelling::Anthropic => anthropic::error(refuse, serial),
@@ -557,6 +580,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
         Spelling::Bedrock => bedrock::error(refuse),
         Spelling::Oci => oci::error(refuse),
         Spelling::Gemini => gemini::error(refuse),
+        Spelling::Replicate => replicate::error(refuse),
     };
     let mut answer = json_answer(refuse.status, &body, watch);
     if spelling == Spelling::Bedrock {
@@ -567,7 +591,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
     answer
 }
 
-fn json_answer(status: u16, value: &Value, watch: Watch) -> Response<Paced> {
+pub(super) fn json_answer(status: u16, value: &Value, watch: Watch) -> Response<Paced> {
     answer(status, "application/json", value.to_string().into(), watch)
 }
 
@@ -588,7 +612,7 @@ fn response(status: u16, content_type: &str, serial: u64, body: Paced) -> Respon
     answer.body(body).expect("a scripted head is well formed")
 }
 
-fn add_headers(answer: &mut Response<Paced>, reply: &Reply) {
+pub(super) fn add_headers(answer: &mut Response<Paced>, reply: &Reply) {
     for (name, value) in &reply.headers {
         let name = http::HeaderName::try_from(name).expect("a header name");
         answer.headers_mut().insert(name, value.parse().expect("a header value"));

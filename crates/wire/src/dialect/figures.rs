@@ -58,7 +58,7 @@ impl Figures {
             Dialect::Ollama => self.ollama(&mut scan, text),
             Dialect::Gemini => self.gemini(&mut scan, text),
             Dialect::Oci | Dialect::OciCohere => self.oci(&mut scan, text),
-            Dialect::Tgi | Dialect::WatsonxText => self.text(&mut scan, text),
+            Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate => self.text(&mut scan, text),
             _ => self.openai(&mut scan, text),
         };
         self.flawed |= read.is_err();

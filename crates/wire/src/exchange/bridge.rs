@@ -9,7 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head, thread};
+use super::{
+    Call, CannotAsk, Exchange, Malformed, Payload, Unsupported,
+    follow::{Asked, Next},
+    head, thread,
+};
 use crate::{
     Dialect, Operation,
     dialect::{
@@ -58,6 +62,8 @@ pub struct Bridge {
     pieces: u64,
     answer_bytes: u64,
     dropped: Vec<String>,
+    /// Answers of a job so far.
+    followed: u32,
 }
 
 /// Both ends of a stream.
@@ -120,6 +126,7 @@ impl Bridge {
             pieces: 0,
             answer_bytes: 0,
             dropped: Vec::new(),
+            followed: 0,
         }
     }
 
@@ -276,6 +283,14 @@ impl Exchange for Bridge {
             Some(writer) => writer.write(&reply),
             None => self.client()?.write(&reply),
         })
+    }
+
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        let asked = Asked { to, stream: self.stream.is_some(), times: self.followed };
+        self.followed = self.followed.saturating_add(1);
+        let upstream = self.provider();
+        let upstream = upstream.map_err(|why| Fault::new(FaultKind::BadResponse, why.message))?;
+        upstream.follow(body, asked)
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

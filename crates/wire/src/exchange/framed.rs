@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, follow::Next};
 use crate::{
     fault::{Fault, FaultKind},
     frame::aws::{self, Frame},
@@ -67,6 +67,10 @@ impl Exchange for Framed {
 
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
         self.inner.reply(body)
+    }
+
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        self.inner.follow(body, to)
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

@@ -6,8 +6,9 @@ use http::{
 };
 
 use super::Unsupported;
-use crate::{Dialect, Operation, matrix, place, provider, target::Target};
+use crate::{Dialect, Operation, dialect::replicate, matrix, place, provider, target::Target};
 
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
@@ -64,6 +65,9 @@ pub(super) fn headers(
     let mut headers = Vec::with_capacity(8);
     headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     headers.push((ACCEPT, HeaderValue::from_static(accept)));
+    if dialect == Dialect::Replicate && !streamed {
+        headers.push((PREFER, HeaderValue::from_static(replicate::PATIENCE)));
+    }
     if dialect == Dialect::Anthropic {
         headers.push((ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01")));
     }
@@ -103,7 +107,7 @@ fn put(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: He
 }
 
 /// The path of a base URL, without a slash at the end.
-fn base_path(base: &str) -> &str {
+pub(super) fn base_path(base: &str) -> &str {
     let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
     rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("").trim_end_matches('/')
 }

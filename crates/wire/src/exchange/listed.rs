@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, bridge::Bridge};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, bridge::Bridge, follow::Next};
 use crate::{
     fault::Fault,
     frame::sse::{self, TooLong},
@@ -88,6 +88,10 @@ impl Exchange for Listed {
 
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
         self.inner.reply(body)
+    }
+
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        self.inner.follow(body, to)
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

@@ -6,6 +6,7 @@
 pub mod bridge;
 pub mod count;
 pub mod embed;
+pub mod follow;
 mod framed;
 mod head;
 pub mod listed;
@@ -109,7 +110,7 @@ pub enum CannotAsk {
 
 /// One request against one target. Made anew for every attempt.
 ///
-/// The order of calls is: `call` once; then either `reply` once, or `push` any number of times and
+/// The order of calls is: `call` once; `follow` while there is a job; then either `reply` once, or `push` any number of times and
 /// `end` once. `usage`, `done` and `dropped` are true at any moment.
 pub trait Exchange: Send {
     /// The request for the upstream.
@@ -119,6 +120,13 @@ pub trait Exchange: Send {
     /// `Malformed` when it is not what the upstream's dialect says, an error object with status
     /// 200 included.
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed>;
+
+    /// What is to be asked after a whole answer (status 2xx) of a provider that answers with jobs
+    /// ([`crate::Dialect::answers_with_jobs`]); asked for each of its answers before `reply` or
+    /// `push`. `Err` where the job has failed.
+    fn follow(&mut self, _body: &[u8], _to: &Target) -> Result<follow::Next, Fault> {
+        Ok(follow::Next::Answer)
+    }
 
     /// A piece of a stream, cut anywhere; appends what the client is to see to `out`. An error
     /// event inside the stream comes back as the `Err`, after what preceded it was appended.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, follow::Next};
 use crate::{
     Dialect, Operation,
     fault::Fault,
@@ -191,6 +191,10 @@ impl Exchange for Ruled {
 
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
         self.inner.reply(body)
+    }
+
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        self.inner.follow(body, to)
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

@@ -82,7 +82,7 @@ pub fn upstream(dialect: Dialect, form: Option<Embeds>) -> Option<&'static dyn U
         (None, Dialect::Bedrock) => &bedrock::Bedrock,
         (None, Dialect::Anthropic | Dialect::Responses | Dialect::Completions) => return None,
         (None, Dialect::Oci | Dialect::OciCohere) => return None,
-        (None, Dialect::Tgi | Dialect::WatsonxText) => return None,
+        (None, Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate) => return None,
     })
 }
 

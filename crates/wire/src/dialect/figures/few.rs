@@ -44,7 +44,7 @@ impl Figures {
         self.members(scan, text, |figures, key, scan| match key.raw {
             b"input_length" | b"input_token_count" => figures.larger(scan, text, |f| &mut f.input),
             b"generated_tokens" if scan.look() == Some(b'[') => scan.skip(),
-            b"generated_tokens" | b"generated_token_count" => {
+            b"generated_tokens" | b"generated_token_count" | b"output_token_count" => {
                 figures.larger(scan, text, |f| &mut f.output)
             }
             _ => scan.skip(),

@@ -35,7 +35,7 @@ const WATSONX: &[&str] = &[
 /// The one of them that stands beside the parameters.
 const MODERATIONS: &str = "moderations";
 /// Fields of others that the answer does not depend on.
-const HINTS: &[&str] =
+pub(in crate::dialect) const HINTS: &[&str] =
     &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 pub(super) fn tgi(
@@ -180,7 +180,7 @@ fn texts(texts: &[String], out: &mut BytesMut) {
 }
 
 /// Refuses what no such model has.
-fn refused(
+pub(in crate::dialect) fn refused(
     ask: &Request,
     penalties: &[(&str, bool)],
     sieve: &mut Sieve<'_>,

@@ -16,7 +16,9 @@ mod decode;
 mod prompt;
 mod reply;
 
-pub(super) use prompt::text_of;
+pub(super) use call::{HINTS, refused};
+pub(crate) use prompt::is_form;
+pub(super) use prompt::{Turn, UNKNOWN_FORM, formed, text_of, turns};
 
 use bytes::Bytes;
 

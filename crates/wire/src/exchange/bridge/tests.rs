@@ -517,6 +517,9 @@ fn a_field_of_no_dialect_is_for_the_provider_and_one_of_another_is_refused() {
                     let there = &sent["additionalModelRequestFields"]["xCustom"];
                     assert_eq!(*there, json!({"a": [1]}), "{pair}");
                 }
+                Dialect::Replicate => {
+                    assert_eq!(sent.unwrap()["input"]["xCustom"], json!({"a": [1]}), "{pair}");
+                }
                 _ => assert_eq!(sent.unwrap()["xCustom"], json!({"a": [1]}), "{pair}"),
             }
             let sent = with(own, json!("auto"));
