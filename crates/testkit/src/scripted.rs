@@ -33,6 +33,7 @@ mod reply;
 mod respond;
 mod responses;
 mod said;
+mod stored;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -118,7 +119,7 @@ impl Recorded {
 pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
     /// Answers of responses, by id.
-    stored: Mutex<BTreeMap<String, Value>>,
+    stored: Mutex<BTreeMap<String, stored::Stored>>,
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
@@ -196,6 +197,11 @@ impl ScriptedUpstream {
     /// Serves this place, and what was set up before, instead of the APIs' own paths.
     pub fn place(&self, place: Place) {
         lock(&self.shared.places).push(place);
+    }
+
+    /// Ends all answers that go on in the background.
+    pub fn finish(&self) {
+        stored::finish(&self.shared);
     }
 
     /// Every request so far, in the order of arrival.
