@@ -107,7 +107,7 @@ fn is_packed(headers: &Headers) -> bool {
 }
 
 /// Whether an answer's type allows that it is a stream. Some servers give none, or plain text.
-fn is_stream(headers: &Headers) -> bool {
+pub(crate) fn is_stream(headers: &Headers) -> bool {
     let Some(value) = headers.get(&header::CONTENT_TYPE) else { return true };
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();

@@ -68,6 +68,12 @@ impl Facts {
         Ok(facts)
     }
 
+    /// Whether an answer of responses has no items.
+    pub(in crate::exchange) fn says_nothing(&self, text: &[u8]) -> bool {
+        let items = self.content.clone().and_then(|span| text.get(span)).unwrap_or_default();
+        !items.contains(&b'{')
+    }
+
     #[inline]
     fn openai(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         match key.raw {

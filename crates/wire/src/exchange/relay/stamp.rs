@@ -15,6 +15,9 @@ use crate::{
     target::Target,
 };
 
+/// What asks for an answer in the background.
+pub(super) const BACKGROUND: &str = "background";
+
 /// What is replaced.
 #[derive(Debug, Default)]
 pub(in crate::exchange) struct Stamp {
@@ -44,13 +47,18 @@ impl Stamp {
         let Some(tenant) = &payload.peek.tenant else { return Ok(()) };
         let place = tenant.place(to);
         self.seal = Some((tenant.clone(), place));
-        for (name, why) in [
-            ("conversation", "conversations are not kept apart by tenant: send the items"),
-            ("background", "what an answer costs must be known when it is given: ask for a stream"),
-        ] {
-            if edits.says(name) {
-                return Err(Malformed::at(name, format!("`{name}` is not served: {why}")).into());
-            }
+        if edits.says("conversation") {
+            let why = "conversations are not kept apart by tenant: send the items";
+            let message = format!("`conversation` is not served: {why}");
+            return Err(Malformed::at("conversation", message).into());
+        }
+        // Whoever asks in the background is answered at once and pays later: the client must know.
+        if to.defaults.iter().any(|(name, value)| name == BACKGROUND && **value != *b"false")
+            && edits.raw(BACKGROUND).is_none()
+        {
+            let message = "`background` is not served where only the configuration asks for it: \
+                           send it with the request";
+            return Err(Malformed::at(BACKGROUND, message).into());
         }
         let input = edits.raw("input").map(|input| items::own(input, tenant, place, &to.model));
         if let Some(input) = input.transpose()?.flatten() {
