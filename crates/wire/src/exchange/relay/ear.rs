@@ -370,6 +370,9 @@ impl Ear {
             _ if kind.ends_with(b".delta") => self.content.add(data),
             _ => {}
         }
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(data, span);
+        }
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
         }

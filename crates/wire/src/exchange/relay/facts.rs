@@ -18,7 +18,7 @@ pub(in crate::exchange) struct Facts {
     pub(super) error: bool,
     /// The last `usage` that is not `null`.
     pub(super) usage: Option<Range<usize>>,
-    /// `service_tier`, openai's only: anthropic's is part of `usage`.
+    /// `service_tier`, openai's and responses': anthropic's is part of `usage`.
     pub(super) tier: Option<Range<usize>>,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
@@ -280,6 +280,7 @@ impl Facts {
                 self.finish = Some(if filtered { "content_filter" } else { "length" });
             }
             b"output" if scan.look() == Some(b'[') => self.output(scan, text)?,
+            b"service_tier" => self.tier = present(scan, text)?,
             _ => return self.common(key, scan, text),
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     exchange::{Payload, seal::Tenant},
     peek::{peek, peek_named},
+    usage::Tier,
 };
 
 const STREAM: &str =
@@ -214,6 +215,30 @@ fn what_would_not_be_metered_or_kept_apart_is_refused() {
     assert!(sent(r#"{"model":"m","input":"x","background":true}"#, "true").is_ok());
     let plain = r#"{"model":"gpt-4.1","input":"x","background":false,"conversation":null}"#;
     assert!(asked("m", plain, Some("a")).is_ok());
+}
+
+/// What was asked for is a wish; what it was served at is in the answer, and in a stream's last event.
+#[test]
+fn the_tier_that_an_answer_was_served_at_is_heard() {
+    let tier = |word: &str| format!(r#""service_tier":"{word}","usage":{{"input_tokens":3,"#);
+    for (word, expect) in [
+        ("flex", Some(Tier::Flex)),
+        ("priority", Some(Tier::Priority)),
+        ("default", Some(Tier::Standard)),
+        ("auto", None),
+    ] {
+        let answer = format!(r#"{{"output":[],{}"output_tokens":1}}}}"#, tier(word));
+        let mut whole = relay("m", Some("a"));
+        whole.reply(answer.clone().into()).unwrap();
+        assert_eq!(whole.usage().tier, expect, "{word}");
+        let created = r#"{"type":"response.created","response":{"service_tier":"auto"}}"#;
+        let completed = format!(r#"{{"type":"response.completed","response":{answer}}}"#);
+        let (mut stream, mut out) = (relay("m", Some("a")), BytesMut::new());
+        for event in [created, &completed] {
+            stream.push(&format!("data: {event}\n\n").into(), &mut out).unwrap();
+        }
+        assert_eq!((stream.usage().tier, stream.usage().input), (expect, 3), "{word}");
+    }
 }
 
 /// Its provider goes on with it by itself until it says that it has ended.
