@@ -9,7 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tollgate_wire::{
     Dialect, Operation, Refusal, RefusalKind,
-    exchange::{Payload, seal::Tenant},
+    exchange::{Payload, seal::Tenant, stored},
     peek,
 };
 
@@ -37,6 +37,8 @@ pub struct Ask {
     pub tags: Vec<String>,
     /// The end user, from the body or `x-litellm-end-user-id`.
     pub end_user: Option<String>,
+    /// Whether the provider is to go on with the answer by itself; see [`crate::background`].
+    pub background: bool,
 }
 
 impl Ask {
@@ -51,6 +53,7 @@ impl Ask {
 pub fn owned(mut ask: Ask, gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Ask {
     if matches!(ask.surface, Dialect::Responses | Dialect::Anthropic) {
         ask.payload.peek.tenant = Some(tenant(gw, snapshot, caller));
+        ask.background = stored::in_background(&ask.payload);
     }
     ask
 }
@@ -117,7 +120,7 @@ where
         .or_else(|| general.end_user_headers.iter().find_map(|name| named(name.as_str())))
         .filter(|user| user.len() <= MAX_END_USER_BYTES);
     let payload = Payload { body, peek, headers: travelling(surface, headers), received_s };
-    Ok(Ask { operation, surface, payload, tags, end_user })
+    Ok(Ask { operation, surface, payload, tags, end_user, background: false })
 }
 
 const LINGER: Duration = Duration::from_secs(2);

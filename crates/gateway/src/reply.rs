@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     lines::Lines,
     now::Now,
+    resumed::Resumed,
     tab::{self, LiveBody, Tab},
 };
 
@@ -78,6 +79,8 @@ pub enum OutBody {
     Whole(Bytes),
     /// A stream.
     Live(Box<LiveBody>),
+    /// A stream of an answer that its provider keeps.
+    Resumed(Box<Resumed>),
 }
 
 impl Body for OutBody {
@@ -92,20 +95,21 @@ impl Body for OutBody {
             OutBody::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             OutBody::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             OutBody::Live(live) => Pin::new(live.as_mut()).poll_frame(cx),
+            OutBody::Resumed(resumed) => Pin::new(resumed.as_mut()).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             OutBody::Whole(bytes) => bytes.is_empty(),
-            OutBody::Live(_) => false,
+            OutBody::Live(_) | OutBody::Resumed(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             OutBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            OutBody::Live(_) => SizeHint::default(),
+            OutBody::Live(_) | OutBody::Resumed(_) => SizeHint::default(),
         }
     }
 }
@@ -218,6 +222,19 @@ pub(crate) fn whole(body: Bytes, id: Uuid) -> Outgoing {
     headers.push(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, id);
     let mut out = Response::new(OutBody::Whole(body));
+    *out.headers_mut() = headers.into_map();
+    out
+}
+
+/// The stream of an answer that its provider keeps.
+pub(crate) fn resumed(body: Resumed, id: Uuid) -> Outgoing {
+    let mut headers = Lines::new();
+    let events = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    headers.push(header::CONTENT_TYPE, events);
+    headers.push(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.push(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    identify(&mut headers, id);
+    let mut out = Response::new(OutBody::Resumed(Box::new(body)));
     *out.headers_mut() = headers.into_map();
     out
 }

@@ -36,6 +36,7 @@ mod reply;
 mod respond;
 mod responses;
 mod said;
+mod stored;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -121,7 +122,7 @@ impl Recorded {
 pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
     /// Answers of responses, by id.
-    stored: Mutex<BTreeMap<String, Value>>,
+    stored: Mutex<BTreeMap<String, stored::Stored>>,
     /// Replicate's, by id.
     predictions: Mutex<BTreeMap<String, replicate::Prediction>>,
     queue: Mutex<VecDeque<Reply>>,
@@ -202,6 +203,11 @@ impl ScriptedUpstream {
     /// Serves this place, and what was set up before, instead of the APIs' own paths.
     pub fn place(&self, place: Place) {
         lock(&self.shared.places).push(place);
+    }
+
+    /// Ends all answers that go on in the background.
+    pub fn finish(&self) {
+        stored::finish(&self.shared);
     }
 
     /// Every request so far, in the order of arrival.

@@ -14,6 +14,7 @@
 
 mod agents;
 mod azure;
+mod background;
 mod bedrock;
 mod cohere;
 mod commands;

@@ -25,6 +25,9 @@ pub struct Reply {
     pub(super) picture: bool,
     pub(super) cites: bool,
     pub(super) error_event: bool,
+    pub(super) looks: Option<u64>,
+    pub(super) fails: bool,
+    pub(super) forgets: bool,
 }
 
 /// The substance of a reply.
@@ -246,12 +249,30 @@ impl Reply {
         self
     }
 
+    /// The same, but in the background the answer has ended only after so many looks at it.
+    pub fn looks(mut self, looks: u64) -> Self {
+        self.looks = Some(looks);
+        self
+    }
+
+    /// The same, but in the background the answer ends in a failure.
+    pub fn fails(mut self) -> Self {
+        self.fails = true;
+        self
+    }
+
+    /// The same, but in the background the answer is not found in the end.
+    pub fn forgets(mut self) -> Self {
+        self.forgets = true;
+        self
+    }
+
     /// The reply that a word describes: modifiers joined by `+`, empty for [`Reply::auto`].
     /// Gives `None` for a word it does not know. The words: `status-N`, `retry-S`,
     /// `context-window`, `content-policy`, `quota`, `html`, `empty`, `garbage`, `hang`, `drop`,
     /// `delay-MS`, `gap-MS`, `cut-BYTES`, `stall-EVENTS`, `reasoning`, `cached-N`,
     /// `cache-write-N`, `no-usage`, `words-N`, `calls-N`, `no-tools`, `picture`, `cites`,
-    /// `error-event`.
+    /// `error-event`, `looks-N`, `fails`, `forgets`.
     pub fn named(words: &str) -> Option<Self> {
         words
             .split('+')
@@ -277,6 +298,8 @@ impl Reply {
             "picture" => return Some(self.picture()),
             "cites" => return Some(self.cites()),
             "error-event" => return Some(self.error_event()),
+            "fails" => return Some(self.fails()),
+            "forgets" => return Some(self.forgets()),
             _ => {}
         }
         let (verb, number) = word.rsplit_once('-')?;
@@ -292,6 +315,7 @@ impl Reply {
             "cached" => Some(self.cached(n)),
             "cache-write" => Some(self.cache_write(n)),
             "words" => Some(self.words(size)),
+            "looks" => Some(self.looks(n)),
             "calls" => Some(Reply { parallel_calls: size, ..self }),
             _ => None,
         }

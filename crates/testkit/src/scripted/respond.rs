@@ -21,12 +21,15 @@ use super::{
     reply::{Flavour, Reply, What},
     responses,
     said::{Said, say},
+    stored,
 };
 
 /// Below this path messages take a bearer key, as Apertis' do; Anthropic's own take none.
 /// <https://docs.apertis.ai/api/text-generation/messages>
 const APERTIS: &str = "/apertis";
 
+/// How most others stream.
+const SSE: &str = "text/event-stream; charset=utf-8";
 /// How Amazon's services stream.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// Google's paths begin so; the model is part of them.
@@ -121,7 +124,9 @@ pub(super) async fn respond(
     };
     let outcome = match (&recorded.method, path) {
         (&Method::GET | &Method::DELETE | &Method::POST, _) if path.starts_with("/responses/") => {
-            stored(&shared, path, &recorded).map(Outcome::Json)
+            authorise(&shared, &recorded, Spelling::OpenAi)
+                .and_then(|()| stored::find(&shared, path, &recorded))
+                .map(Outcome::Stored)
         }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
         (&Method::POST, _) => ask(&shared, path, &recorded, spelling, serial),
@@ -129,12 +134,16 @@ pub(super) async fn respond(
     };
     match outcome {
         Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
+        Ok(Outcome::Stored(stored::Found::Whole(value))) => Ok(json_answer(200, &value, watch)),
+        Ok(Outcome::Stored(stored::Found::Events(frames))) => {
+            let body = Paced::new(frames, None, Duration::ZERO, Ending::Clean, watch);
+            Ok(response(200, SSE, serial, body))
+        }
         Ok(Outcome::Scripted(ask, reply)) => {
             if let Ask::Responses(ask) = &*ask
                 && ask.store
             {
-                let whole = responses::whole(&say(&ask.prompt, &reply), ask, serial);
-                lock(&shared.stored).insert(responses::id_of(serial), whole);
+                stored::store(&shared, ask, &reply, serial);
             }
             perform(*ask, *reply, spelling, serial, watch).await
         }
@@ -144,6 +153,7 @@ pub(super) async fn respond(
 
 enum Outcome {
     Json(Value),
+    Stored(stored::Found),
     Scripted(Box<Ask>, Box<Reply>),
 }
 
@@ -158,6 +168,10 @@ fn control(shared: &Shared, what: &str, recorded: &Recorded) -> Value {
         "forget" => {
             lock(&shared.requests).clear();
             lock(&shared.queue).clear();
+            json!({})
+        }
+        "finish" => {
+            stored::finish(shared);
             json!({})
         }
         "script" => {
@@ -263,34 +277,6 @@ fn list(
         .get(name)
         .map(model)
         .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
-}
-
-/// An answer that is stored: fetched, deleted, or the items that it was asked with.
-fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
-    authorise(shared, recorded, Spelling::OpenAi)?;
-    let rest = path.strip_prefix("/responses/").unwrap_or_default();
-    let (id, tail) = rest.split_once('/').unwrap_or((rest, ""));
-    let items = match (tail, &recorded.method) {
-        ("", &Method::GET | &Method::DELETE) | ("cancel", &Method::POST) => false,
-        ("input_items", &Method::GET) => true,
-        _ => return Err(Refuse::new(404, format!("Invalid URL ({} {path})", recorded.method))),
-    };
-    let mut stored = lock(&shared.stored);
-    let found = stored
-        .get(id)
-        .cloned()
-        .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
-    if tail == "cancel" {
-        return Err(Refuse::new(400, "Cannot cancel a synchronous response."));
-    }
-    if recorded.method == Method::DELETE {
-        stored.remove(id);
-        return Ok(json!({"id": id, "object": "response", "deleted": true}));
-    }
-    Ok(match items {
-        true => json!({"object": "list", "data": [], "has_more": false}),
-        false => found,
-    })
 }
 
 fn ask(
@@ -479,7 +465,6 @@ pub(super) async fn perform(
 
 fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
     const JSON: &str = "application/json";
-    const SSE: &str = "text/event-stream; charset=utf-8";
     let whole = |value: Value| (JSON, vec![Bytes::from(value.to_string())]);
     let said = |prompt| -> Said { say(prompt, reply) };
     match ask {
@@ -509,6 +494,7 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
         Ask::Responses(ask) if ask.stream => {
             (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
         }
+        Ask::Responses(ask) if ask.background => whole(responses::queued(ask, serial)),
         Ask::Responses(ask) => whole(responses::whole(&said(&ask.prompt), ask, serial)),
         Ask::Gemini(ask) => match ask.stream {
             gemini::Stream::No => whole(gemini::whole(&said(&ask.prompt), ask, reply, serial)),

@@ -56,6 +56,7 @@ pub(super) struct Ask {
     pub(super) prompt: Prompt,
     pub(super) stream: bool,
     pub(super) store: bool,
+    pub(super) background: bool,
     pub(super) previous: Option<String>,
     own: Own,
     encrypted: bool,
@@ -93,7 +94,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     super::openai::user(&top)?;
     top.one_of("truncation", &["auto", "disabled"])?;
     top.one_of("service_tier", &["auto", "default", "flex", "priority"])?;
-    top.flag("background")?;
+    let background = top.flag("background")?;
     let includes = top.list("include")?;
     let encrypted = includes.iter().any(|name| name == "reasoning.encrypted_content");
     text(&top)?;
@@ -107,6 +108,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
         model,
         prompt,
         stream: top.flag("stream")?,
+        background,
         store: top.get("store").is_none_or(|store| store != false),
         previous: top.maybe_text("previous_response_id")?.map(str::to_owned),
         own,
@@ -357,13 +359,20 @@ pub(super) fn whole(said: &Said, ask: &Ask, serial: u64) -> Value {
     answer
 }
 
+/// An answer in the background that nobody has begun with.
+pub(super) fn queued(ask: &Ask, serial: u64) -> Value {
+    let mut answer = begun(ask, serial);
+    answer["status"] = json!("queued");
+    answer
+}
+
 fn begun(ask: &Ask, serial: u64) -> Value {
     let given = |name: &str, default: Value| {
         ask.body.get(name).filter(|value| !value.is_null()).cloned().unwrap_or(default)
     };
     json!({
         "id": id_of(serial), "object": "response", "created_at": CREATED_S,
-        "status": "in_progress", "error": null, "incomplete_details": null,
+        "status": "in_progress", "background": ask.background, "error": null, "incomplete_details": null,
         "instructions": given("instructions", Value::Null),
         "max_output_tokens": given("max_output_tokens", Value::Null),
         "model": ask.model, "output": [],
@@ -439,6 +448,9 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
 pub(super) fn events(said: &Said, ask: &Ask, reply: &Reply, serial: u64) -> Vec<Bytes> {
     let mut stream = Stream::default();
     let begun = begun(ask, serial);
+    if ask.background {
+        stream.push("response.queued", json!({"response": queued(ask, serial)}));
+    }
     stream.push("response.created", json!({"response": begun}));
     stream.push("response.in_progress", json!({"response": begun}));
     for (index, item) in output(said, ask, serial).iter().enumerate() {

@@ -105,6 +105,10 @@ impl Exchange for Framed {
         self.inner.finish_reason()
     }
 
+    fn unfinished(&self) -> Option<&str> {
+        self.inner.unfinished()
+    }
+
     fn dropped(&self) -> &[String] {
         self.inner.dropped()
     }

@@ -135,6 +135,10 @@ impl Exchange for Listed {
         self.inner.finish_reason()
     }
 
+    fn unfinished(&self) -> Option<&str> {
+        self.inner.unfinished()
+    }
+
     fn dropped(&self) -> &[String] {
         self.inner.dropped()
     }

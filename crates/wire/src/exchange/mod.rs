@@ -151,6 +151,12 @@ pub trait Exchange: Send {
     /// `content_filter`), once known.
     fn finish_reason(&self) -> Option<&str>;
 
+    /// The provider's own id of an answer that it goes on with by itself, whoever listens: one that
+    /// was asked for in the background and has not ended as far as is known.
+    fn unfinished(&self) -> Option<&str> {
+        None
+    }
+
     /// Parameters that were left out because the target cannot do them and `drop_params` is set.
     fn dropped(&self) -> &[String];
 

@@ -221,6 +221,10 @@ impl Exchange for Ruled {
         self.inner.finish_reason()
     }
 
+    fn unfinished(&self) -> Option<&str> {
+        self.inner.unfinished()
+    }
+
     fn dropped(&self) -> &[String] {
         &self.dropped
     }

@@ -19,12 +19,16 @@ mod stamp;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
+pub(super) use self::{ear::ended, facts::Facts, stamp::Stamp};
 use self::{
     ear::{Ear, Verdict},
     edit::{Asked, Edits},
 };
-pub(super) use self::{facts::Facts, stamp::Stamp};
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head, thread};
+use super::{
+    Call, CannotAsk, Exchange, Malformed, Payload, head,
+    seal::{Place, Tenant},
+    thread,
+};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
@@ -78,6 +82,18 @@ impl Relay {
             },
             pending: BytesMut::new(),
         }
+    }
+
+    /// Whether a request of responses asks for an answer in the background.
+    pub(super) fn in_background(payload: &Payload) -> bool {
+        Edits::new(&payload.body, &payload.peek).says(stamp::BACKGROUND)
+    }
+
+    /// For the stream of an answer that is kept at this place: what is asked for is there already.
+    pub(super) fn resumed(tenant: &Tenant, place: Place) -> Self {
+        let mut relay = Relay::new(Operation::Chat, Dialect::Responses, "");
+        relay.ear.stamp = Stamp::of(tenant, place);
+        relay
     }
 
     /// Lets the whole events of `buffer` pass; how many bytes that were.
@@ -177,6 +193,7 @@ impl Exchange for Relay {
             self.ear.stamp.ask(self.dialect, &mut edits, payload, to)?;
         }
         edits.patches(to);
+        self.ear.background = self.dialect == Dialect::Responses && edits.says(stamp::BACKGROUND);
         self.ear.prompt_bytes = payload.body.len() as u64;
         if *self.shown_model != *to.model {
             self.stamp = Some(serde_json::to_vec(&*self.shown_model).unwrap_or_default().into());
@@ -276,6 +293,10 @@ impl Exchange for Relay {
 
     fn finish_reason(&self) -> Option<&str> {
         self.ear.finish
+    }
+
+    fn unfinished(&self) -> Option<&str> {
+        self.ear.unfinished.as_deref().filter(|_| !self.ear.done || self.ear.finish.is_none())
     }
 
     fn dropped(&self) -> &[String] {

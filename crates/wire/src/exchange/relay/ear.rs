@@ -32,6 +32,10 @@ pub(super) struct Ear {
     pub(super) done: bool,
     /// In OpenAI's words.
     pub(super) finish: Option<&'static str>,
+    /// The answer was asked for in the background.
+    pub(super) background: bool,
+    /// The provider's id of such an answer, unless it came whole.
+    pub(super) unfinished: Option<String>,
     /// A tool was called, where the last event does not say so.
     called: bool,
     figures: Figures,
@@ -78,6 +82,8 @@ impl Ear {
             begun: false,
             done: false,
             finish: None,
+            background: false,
+            unfinished: None,
             called: false,
             figures: Figures::default(),
             heard: false,
@@ -156,6 +162,7 @@ impl Ear {
             self.figures.read_tier(body, span);
         }
         self.searched(facts, body);
+        self.goes_on(facts, body);
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, body, span);
         }
@@ -368,6 +375,9 @@ impl Ear {
             _ if kind.ends_with(b".delta") => self.content.add(data),
             _ => {}
         }
+        if let Some(span) = &facts.tier {
+            self.figures.read_tier(data, span);
+        }
         if let Some(span) = &facts.usage {
             self.figures.read(self.dialect, data, span);
         }
@@ -375,6 +385,7 @@ impl Ear {
             return Ok(Verdict::Pass);
         }
         self.begun = true;
+        self.goes_on(facts, data);
         if !tells_of_answer(kind) && !self.stamp.seals() {
             return Ok(Verdict::Pass);
         }
@@ -382,6 +393,15 @@ impl Ear {
             None => Verdict::Pass,
             Some(stamped) => replacing(raw, &stamped),
         })
+    }
+
+    /// Remembers the id of an answer in the background, which has one from the first.
+    fn goes_on(&mut self, facts: &Facts, data: &[u8]) {
+        if self.background && self.unfinished.is_none() {
+            let [id, _] = &facts.ids;
+            let id = id.clone().and_then(|span| serde_json::from_slice(data.get(span)?).ok());
+            self.unfinished = id;
+        }
     }
 
     /// An event without data is a comment and the like; before the stream has begun it may also be
@@ -398,6 +418,19 @@ impl Ear {
             _ => Ok(()),
         }
     }
+}
+
+/// What an answer of responses that has ended says it consumed, and why it ended. Where it does not
+/// say what it consumed, it is estimated by what there is of it, as for a stream that was cut.
+pub(in crate::exchange) fn ended(
+    facts: &Facts,
+    body: &[u8],
+    prompt_bytes: u64,
+) -> (Usage, Option<&'static str>) {
+    let mut ear = Ear::new(Dialect::Responses);
+    ear.prompt_bytes = prompt_bytes;
+    ear.whole(facts, body, Operation::Chat);
+    (ear.usage(), ear.finish)
 }
 
 impl Content {

@@ -18,7 +18,7 @@ pub(in crate::exchange) struct Facts {
     pub(super) error: bool,
     /// The last `usage` that is not `null`.
     pub(super) usage: Option<Range<usize>>,
-    /// `service_tier`, openai's only: anthropic's is part of `usage`.
+    /// `service_tier`, openai's and responses': anthropic's is part of `usage`.
     pub(super) tier: Option<Range<usize>>,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
@@ -66,6 +66,12 @@ impl Facts {
                 facts.finish.map(|word| if word == "stop" { "tool_calls" } else { word });
         }
         Ok(facts)
+    }
+
+    /// Whether an answer of responses has no items.
+    pub(in crate::exchange) fn says_nothing(&self, text: &[u8]) -> bool {
+        let items = self.content.clone().and_then(|span| text.get(span)).unwrap_or_default();
+        !items.contains(&b'{')
     }
 
     #[inline]
@@ -274,6 +280,7 @@ impl Facts {
                 self.finish = Some(if filtered { "content_filter" } else { "length" });
             }
             b"output" if scan.look() == Some(b'[') => self.output(scan, text)?,
+            b"service_tier" => self.tier = present(scan, text)?,
             _ => return self.common(key, scan, text),
         }
         Ok(())

@@ -20,6 +20,9 @@ use crate::{
     target::Target,
 };
 
+/// What asks for an answer in the background.
+pub(super) const BACKGROUND: &str = "background";
+
 /// What is replaced.
 #[derive(Debug, Default)]
 pub(in crate::exchange) struct Stamp {
@@ -101,14 +104,20 @@ impl Seal {
     }
 
     /// Puts the provider's own ids of items and of the answer before into the request.
-    fn open_stored(&mut self, edits: &mut Edits<'_>, model: &str) -> Result<(), CannotAsk> {
-        for (name, why) in [
-            ("conversation", "conversations are not kept apart by tenant: send the items"),
-            ("background", "what an answer costs must be known when it is given: ask for a stream"),
-        ] {
-            if edits.says(name) {
-                return Err(Malformed::at(name, format!("`{name}` is not served: {why}")).into());
-            }
+    fn open_stored(&mut self, edits: &mut Edits<'_>, to: &Target) -> Result<(), CannotAsk> {
+        let model = &*to.model;
+        if edits.says("conversation") {
+            let why = "conversations are not kept apart by tenant: send the items";
+            let message = format!("`conversation` is not served: {why}");
+            return Err(Malformed::at("conversation", message).into());
+        }
+        // Whoever asks in the background is answered at once and pays later: the client must know.
+        if to.defaults.iter().any(|(name, value)| name == BACKGROUND && **value != *b"false")
+            && edits.raw(BACKGROUND).is_none()
+        {
+            let message = "`background` is not served where only the configuration asks for it: \
+                           send it with the request";
+            return Err(Malformed::at(BACKGROUND, message).into());
         }
         let input = edits.raw("input");
         let input = input.map(|input| items::own(&input, &self.tenant, *self.place, model));
@@ -180,7 +189,7 @@ impl Stamp {
         let seal = self.seal.insert(Seal::new(dialect, tenant, place));
         seal.open(edits, &payload.body, &to.model)?;
         if dialect == Dialect::Responses {
-            seal.open_stored(edits, &to.model)?;
+            seal.open_stored(edits, to)?;
         }
         Ok(())
     }
