@@ -51,17 +51,27 @@ impl Figures {
     /// Reads the `usage` object that stands at `span` of `text`.
     pub(crate) fn read(&mut self, dialect: Dialect, text: &[u8], span: &Range<usize>) {
         let text = text.get(span.clone()).unwrap_or_default();
-        let mut scan = Scan::new(text);
-        let read = match dialect {
-            Dialect::Anthropic => self.anthropic(&mut scan, text),
-            Dialect::Cohere => self.cohere(&mut scan, text),
-            Dialect::Ollama => self.ollama(&mut scan, text),
-            Dialect::Gemini => self.gemini(&mut scan, text),
-            Dialect::Oci | Dialect::OciCohere => self.oci(&mut scan, text),
-            Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate => self.text(&mut scan, text),
-            _ => self.openai(&mut scan, text),
-        };
-        self.flawed |= read.is_err();
+        self.flawed |= self.read_next(dialect, &mut Scan::new(text), text).is_err();
+    }
+
+    /// Reads the `usage` object that comes next in `scan`, a scan of `text`. An error is one of the
+    /// JSON.
+    #[inline]
+    pub(crate) fn read_next(
+        &mut self,
+        dialect: Dialect,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+    ) -> Result<(), Flaw> {
+        match dialect {
+            Dialect::Anthropic => self.anthropic(scan, text),
+            Dialect::Cohere => self.cohere(scan, text),
+            Dialect::Ollama => self.ollama(scan, text),
+            Dialect::Gemini => self.gemini(scan, text),
+            Dialect::Oci | Dialect::OciCohere => self.oci(scan, text),
+            Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate => self.text(scan, text),
+            _ => self.openai(scan, text),
+        }
     }
 
     /// Reads a `service_tier` that stands beside `usage`, at `span` of `text`.

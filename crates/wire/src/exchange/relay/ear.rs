@@ -158,14 +158,9 @@ impl Ear {
         self.begun = true;
         self.done = true;
         self.finish = facts.finish;
-        if let Some(span) = &facts.tier {
-            self.figures.read_tier(body, span);
-        }
+        self.figures = facts.figures;
         self.searched(facts, body);
         self.goes_on(facts, body);
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, body, span);
-        }
         match operation {
             Operation::Chat => {
                 let content = facts.content.as_ref().map_or(0, ExactSizeIterator::len);
@@ -230,7 +225,7 @@ impl Ear {
             (self.begun, self.done) = (true, true);
             return Ok(Verdict::Pass);
         }
-        let facts = Facts::read(self.dialect, data).map_err(|flaw| {
+        let facts = Facts::read_after(self.figures, self.dialect, data).map_err(|flaw| {
             garbled(&format!("an event of the upstream's stream is no JSON: {flaw}"))
         })?;
         let hide = match self.dialect {
@@ -259,14 +254,8 @@ impl Ear {
             return Err(Box::new(fault_inside(data)));
         }
         self.finish = self.finish.or(facts.finish);
-        if let Some(span) = &facts.tier {
-            self.figures.read_tier(data, span);
-        }
-        let mut figures_only = false;
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-            figures_only = facts.empty || facts.content.is_none();
-        }
+        self.figures = facts.figures;
+        let figures_only = facts.usage && (facts.empty || facts.content.is_none());
         if figures_only && self.hide_usage {
             return Ok(true);
         }
@@ -287,9 +276,7 @@ impl Ear {
             Some("stop") if self.called => Some(Reason::ToolCalls.openai()),
             finish => finish,
         });
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-        }
+        self.figures = facts.figures;
         self.searched(facts, data);
         self.begun = true;
         self.content.add(data);
@@ -319,9 +306,7 @@ impl Ear {
             b"content_block_delta" | b"\"content_block_delta\"" => self.content.add(data),
             _ if facts.error => return Err(Box::new(fault_inside(data))),
             kind => {
-                if let Some(span) = &facts.usage {
-                    self.figures.read(self.dialect, data, span);
-                }
+                self.figures = facts.figures;
                 // Its count of the answer is of what was there at the start.
                 if matches!(kind, b"message_start" | b"\"message_start\"") {
                     self.figures.forget_output();
@@ -339,9 +324,7 @@ impl Ear {
             return Err(Box::new(cohere::failed(data)));
         }
         let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or_default();
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-        }
+        self.figures = facts.figures;
         match kind {
             b"\"message-end\"" => {
                 self.done = true;
@@ -375,12 +358,7 @@ impl Ear {
             _ if kind.ends_with(b".delta") => self.content.add(data),
             _ => {}
         }
-        if let Some(span) = &facts.tier {
-            self.figures.read_tier(data, span);
-        }
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-        }
+        self.figures = facts.figures;
         if !kind.starts_with(b"response.") {
             return Ok(Verdict::Pass);
         }
