@@ -20,10 +20,6 @@ use crate::{
     now::Now,
 };
 
-/// Headers of a client that belong to its dialect and travel on to an upstream of that dialect.
-const OPENAI_HEADERS: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const ANTHROPIC_HEADERS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
-
 /// A request, read.
 #[derive(Debug)]
 pub struct Ask {
@@ -143,15 +139,21 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Whether a client's header belongs to its dialect and travels on to an upstream of that dialect.
+fn travels(surface: Dialect, name: &str) -> bool {
+    match surface {
+        Dialect::Openai | Dialect::Responses | Dialect::Completions => {
+            matches!(name, "openai-organization" | "openai-project" | "openai-beta")
+        }
+        Dialect::Anthropic => matches!(name, "anthropic-version" | "anthropic-beta"),
+        _ => false,
+    }
+}
+
 fn travelling(surface: Dialect, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let names: &[&str] = match surface {
-        Dialect::Openai | Dialect::Responses | Dialect::Completions => &OPENAI_HEADERS,
-        Dialect::Anthropic => &ANTHROPIC_HEADERS,
-        _ => &[],
-    };
     headers
         .iter()
-        .filter(|(name, _)| names.contains(&name.as_str()))
+        .filter(|(name, _)| travels(surface, name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }
