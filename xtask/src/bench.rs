@@ -30,7 +30,7 @@ use self::{
 };
 
 /// Measure CPU, latency and memory beside a bare proxy, or count instructions.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Args {
     /// Length of the loads: 1 is about four minutes with nginx, 0.3 about two.
     #[arg(long, default_value_t = 0.3)]
@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// own name into every event.
     #[arg(long)]
     alias: bool,
+    /// Measure Tollgate as `cargo xtask dist` builds it.
+    #[arg(long, conflicts_with = "no_tollgate")]
+    pgo: bool,
     /// Only these loads.
     #[arg(long, value_enum, value_delimiter = ',')]
     phases: Vec<PhaseName>,
@@ -70,20 +73,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(cfg!(target_os = "linux"), "the figures come from /proc: this needs Linux");
     ensure!(!args.nginx || gateways::nginx_program().is_some(), "--nginx: nginx is not installed");
     let mut binaries = vec!["bench-load", "bench-proxy", "bench-upstream"];
-    if !args.no_tollgate {
+    if !args.no_tollgate && !args.pgo {
         binaries.push("tollgate");
     }
     let bin = build(&root, &binaries)?;
-    let dir = tempfile::Builder::new().prefix("tollgate-bench-").tempdir()?;
+    let tollgate = if args.pgo { crate::dist::build(&root)? } else { bin.join("tollgate") };
     let pins = Pins::choose();
-    // This process waits while the load generator works: it may as well do so on that core.
-    if let Some(core) = &pins.load {
-        let pid = std::process::id().to_string();
-        let _moved = Command::new("taskset").args(["-c", "-p", core, &pid]).output();
-    }
-    let upstream = gateways::free_address()?;
-    let starter = Starter { bin: &bin, dir: dir.path(), pins: &pins, upstream, alias: args.alias };
-    let records = measure(args, &starter)?;
+    let mut gateways = vec![Gateway::Direct, Gateway::Proxy];
+    gateways.extend(args.nginx.then_some(Gateway::Nginx));
+    gateways.extend((!args.no_tollgate).then_some(Gateway::Tollgate));
+    let records = with_upstream(args, &bin, &tollgate, &pins, &gateways)?;
     let doubts = table::doubts(&records);
     print(&format!("\n{}\n{}", table::render(&records), explain(args, &pins, &doubts)))?;
     let tollgate = records.get(&Gateway::Tollgate);
@@ -98,22 +97,56 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         });
         fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
     }
-    let failed = records.values().flat_map(|r| &r.measured).map(|m| m.report.failed).sum::<u64>();
+    let failed = failed(&records);
     ensure!(failed == 0, "{failed} answers failed or were malformed");
     ensure!(rows.is_none_or(|(answers, rows)| rows >= answers), "answers without a usage row");
     Ok(())
 }
 
+/// Gives the Tollgate at `tollgate` every load, under the upstream's model names and under its own,
+/// for one who wants to see what it does and not how long it takes. `bin` has the benchmark's own
+/// binaries.
+pub(crate) fn exercise(bin: &Path, tollgate: &Path) -> anyhow::Result<()> {
+    let args = Args { scale: 0.1, runs: 1, ..Args::default() };
+    let pins = Pins::choose();
+    for alias in [false, true] {
+        let only = [Gateway::Tollgate];
+        let records = with_upstream(&Args { alias, ..args.clone() }, bin, tollgate, &pins, &only)?;
+        ensure!(failed(&records) == 0, "answers failed or were malformed");
+    }
+    Ok(())
+}
+
+/// Starts an upstream and puts the loads on each of `gateways`.
+fn with_upstream(
+    args: &Args,
+    bin: &Path,
+    tollgate: &Path,
+    pins: &Pins,
+    gateways: &[Gateway],
+) -> anyhow::Result<Records> {
+    let dir = tempfile::Builder::new().prefix("tollgate-bench-").tempdir()?;
+    // This process waits while the load generator works: it may as well do so on that core.
+    if let Some(core) = &pins.load {
+        let pid = std::process::id().to_string();
+        let _moved = Command::new("taskset").args(["-c", "-p", core, &pid]).output();
+    }
+    let upstream = gateways::free_address()?;
+    let starter = Starter { bin, tollgate, dir: dir.path(), pins, upstream, alias: args.alias };
+    measure(args, &starter, gateways)
+}
+
+fn failed(records: &Records) -> u64 {
+    records.values().flat_map(|record| &record.measured).map(|one| one.report.failed).sum()
+}
+
 /// Starts everything, loads everything in turn, and ends everything.
-fn measure(args: &Args, starter: &Starter<'_>) -> anyhow::Result<Records> {
+fn measure(args: &Args, starter: &Starter<'_>, gateways: &[Gateway]) -> anyhow::Result<Records> {
     let upstream = starter.upstream()?;
-    let mut all = vec![Gateway::Direct, Gateway::Proxy];
-    all.extend(args.nginx.then_some(Gateway::Nginx));
-    all.extend((!args.no_tollgate).then_some(Gateway::Tollgate));
     let mut running = Vec::new();
-    for gateway in all {
+    for gateway in gateways {
         tell(&format!("starting {}", gateway.name()))?;
-        running.push(starter.gateway(gateway)?);
+        running.push(starter.gateway(*gateway)?);
     }
     std::thread::sleep(Duration::from_secs(1));
     let mut records: Records = running.iter().map(at_rest).collect();
@@ -186,8 +219,8 @@ fn explain(args: &Args, pins: &Pins, doubts: &[String]) -> String {
     text
 }
 
-/// Builds binaries as they are published; gives the folder that they are in.
-fn build(root: &Path, binaries: &[&str]) -> anyhow::Result<PathBuf> {
+/// Builds binaries with all optimisations; gives the folder that they are in.
+pub(crate) fn build(root: &Path, binaries: &[&str]) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(crate::variable("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root).args(["build", "--profile", "dist", "--package", "tollgate-bench"]);
     for binary in binaries {
@@ -208,7 +241,7 @@ fn build(root: &Path, binaries: &[&str]) -> anyhow::Result<PathBuf> {
 }
 
 /// The root of the workspace.
-fn root() -> anyhow::Result<PathBuf> {
+pub(crate) fn root() -> anyhow::Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here.parent().context("xtask stands in the workspace")?.to_owned())
 }

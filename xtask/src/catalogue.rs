@@ -1,6 +1,9 @@
 //! `cargo xtask catalogue FILE`: makes `catalog/models.jsonl` from a price map in LiteLLM's format
 //! (`model_prices_and_context_window.json`), and says what that changes. With `--beside`, providers
-//! that the map has no prices of are taken from the list of `genai-prices`.
+//! that the map has no prices of are taken from the list of `genai-prices`; with `--models-dev`,
+//! those that neither has from the list of models.dev.
+
+mod doubt;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +20,7 @@ use tollgate_wire::{
     catalogue::{
         Catalogue,
         genai::{self, PriceList},
-        line, litellm,
+        line, litellm, models_dev,
     },
 };
 
@@ -33,6 +36,10 @@ pub(crate) struct Args {
     /// The day whose prices of that list count, such as 2026-11-22
     #[arg(long, requires = "beside")]
     day: Option<String>,
+    /// The list of models.dev (`api.json`), for providers that neither of them has prices of; see
+    /// xtask/models_dev.py
+    #[arg(long, value_name = "FILE")]
+    models_dev: Option<PathBuf>,
     /// Change nothing; fail if something would change.
     #[arg(long)]
     check: bool,
@@ -54,7 +61,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         _ => PriceList::default(),
     };
-    let made = make(&old, &map, beside)?;
+    let last = match &args.models_dev {
+        Some(file) => {
+            let list = fs::read_to_string(file).with_context(|| format!("cannot read {file:?}"))?;
+            let known = |name: &str| Catalogue::builtin().provider(name).is_some();
+            models_dev::read(&list, known).map_err(anyhow::Error::msg)?
+        }
+        None => PriceList::default(),
+    };
+    let made = make(&old, &map, beside, last)?;
     let mut out = std::io::stdout();
     out.write_all(made.report(if args.all { usize::MAX } else { 20 }).as_bytes())?;
     if made.text == old {
@@ -80,6 +95,7 @@ struct Made {
     added: Vec<String>,
     removed: Vec<String>,
     changed: Vec<String>,
+    apart: Vec<String>,
     skipped: Vec<(String, String)>,
     unread: BTreeMap<String, usize>,
 }
@@ -87,15 +103,20 @@ struct Made {
 type Cards = BTreeMap<(String, String), Card>;
 
 /// The cards of the map, those of the list beside it of providers that the map has no prices of,
-/// and those of the old catalogue whose providers neither has.
-fn make(old: &str, map: &str, mut beside: PriceList) -> anyhow::Result<Made> {
+/// those of the last list of providers that neither prices, and those of the old catalogue whose
+/// providers none has. The last list is doubted: see [`doubt`].
+fn make(old: &str, map: &str, beside: PriceList, last: PriceList) -> anyhow::Result<Made> {
     let old = cards(old)?;
     let mut map = litellm::read(map).map_err(anyhow::Error::msg)?;
-    let priced: BTreeSet<&str> =
-        map.cards.iter().filter(|card| card.is_priced()).map(|card| &*card.provider).collect();
-    beside.cards.retain(|card| !priced.contains(&*card.provider));
-    map.skipped.append(&mut beside.skipped);
-    let new = map.cards.iter().chain(&beside.cards);
+    let beside = unpriced(&map.cards, beside);
+    map.cards.extend(beside.cards);
+    map.skipped.extend(beside.skipped);
+    let apart = doubt::apart(&map.cards, &last.cards);
+    let mut last = unpriced(&map.cards, last);
+    doubt::unlikely(&map.cards, &mut last);
+    map.cards.extend(last.cards);
+    map.skipped.extend(last.skipped);
+    let new = map.cards.iter();
     let providers: BTreeSet<&str> = new.clone().map(|card| card.provider.as_str()).collect();
     let kept = old.values().filter(|card| !providers.contains(card.provider.as_str()));
     let all: Vec<Card> = kept.chain(new).cloned().collect();
@@ -125,10 +146,20 @@ fn make(old: &str, map: &str, mut beside: PriceList) -> anyhow::Result<Made> {
         added,
         removed,
         changed: changed.collect(),
+        apart,
         skipped: map.skipped,
         unread: map.unread,
         text,
     })
+}
+
+/// What a list says of providers of which no card has a price yet.
+fn unpriced(cards: &[Card], mut list: PriceList) -> PriceList {
+    let priced: BTreeSet<&str> =
+        cards.iter().filter(|card| card.is_priced()).map(|card| &*card.provider).collect();
+    list.cards.retain(|card| !priced.contains(&*card.provider));
+    list.skipped.retain(|(name, _)| !name.split('/').next().is_some_and(|p| priced.contains(p)));
+    list
 }
 
 fn cards(text: &str) -> anyhow::Result<Cards> {
@@ -181,6 +212,7 @@ impl Made {
         list("added", &self.added);
         list("removed", &self.removed);
         list("changed", &self.changed);
+        list("it is the map's that counts, and another is far from it", &self.apart);
         list("not usable", &skipped);
         list("fields without a place", &unread);
         let _ = writeln!(
@@ -207,9 +239,13 @@ mod tests {
         "new": {"litellm_provider": "openai", "mode": "embedding", "input_cost_per_token": 1e-08},
         "half": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-08}}"#;
 
+    fn made(old: &str, map: &str) -> anyhow::Result<Made> {
+        make(old, map, PriceList::default(), PriceList::default())
+    }
+
     #[test]
     fn what_changes_is_said() {
-        let made = make(OLD, MAP, PriceList::default()).unwrap();
+        let made = made(OLD, MAP).unwrap();
         assert_eq!(
             made.text,
             r#"{"provider":"demo","name":"d","mode":"chat","input":"0","output":"0"}
@@ -230,8 +266,8 @@ mod tests {
 
     #[test]
     fn the_same_again_changes_nothing() {
-        let once = make(OLD, MAP, PriceList::default()).unwrap().text;
-        let again = make(&once, MAP, PriceList::default()).unwrap();
+        let once = made(OLD, MAP).unwrap().text;
+        let again = made(&once, MAP).unwrap();
         assert_eq!(again.text, once);
         assert!(again.added.is_empty() && again.removed.is_empty() && again.changed.is_empty());
     }
@@ -245,24 +281,47 @@ mod tests {
         let map = r#"{"avian/own": {"litellm_provider": "avian", "mode": "chat",
             "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}}"#;
         let list = genai::read(list, "2026-11-22").unwrap();
-        let made = make(OLD, map, list).unwrap();
-        let names: Vec<&str> = made.added.iter().map(String::as_str).collect();
+        let both = make(OLD, map, list, PriceList::default()).unwrap();
+        let names: Vec<&str> = both.added.iter().map(String::as_str).collect();
         assert_eq!(names, ["avian/own", "openrouter/a/b"], "the map counts more");
-        assert_eq!(made.skipped.len(), 1, "{:?}", made.skipped);
+        assert_eq!(both.skipped.len(), 1, "{:?}", both.skipped);
         // Without the list, what it gave stays.
-        let again = make(&made.text, map, PriceList::default()).unwrap();
-        assert_eq!(again.text, made.text);
+        let again = made(&both.text, map).unwrap();
+        assert_eq!(again.text, both.text);
+    }
+
+    #[test]
+    fn the_last_list_fills_what_neither_prices() {
+        let listed = |models: &str| {
+            format!(
+                r#"{models}:{{"modalities":{{"input":["text"],"output":["text"]}},
+                    "limit":{{"context":9,"output":9}},"cost":{{"input":1,"output":2}}}}"#
+            )
+        };
+        let list = format!(
+            r#"{{"openai":{{"models":{{{}}}}},"poe":{{"models":{{{}}}}},"nobody":{{"models":{{}}}}}}"#,
+            listed(r#""gpt""#),
+            listed(r#""m""#)
+        );
+        let known = |name: &str| ["openai", "poe"].contains(&name);
+        let list = models_dev::read(&list, known).unwrap();
+        let map = r#"{"gpt": {"litellm_provider": "openai", "mode": "chat",
+                "input_cost_per_token": 4e-06, "output_cost_per_token": 5e-06},
+            "stays": {"litellm_provider": "openai"}}"#;
+        let made = make(OLD, map, PriceList::default(), list).unwrap();
+        assert_eq!(made.added, ["openai/gpt", "poe/m"]);
+        assert_eq!(made.apart, ["openai/gpt: the prompt 4e-06, not 1e-06"]);
+        assert!(
+            made.report(9).contains("it is the map's that counts, and another is far from it: 1")
+        );
     }
 
     #[test]
     fn a_file_that_halves_the_catalogue_is_refused() {
         let map = r#"{"x": {"litellm_provider": "openai"}}"#;
-        let why = make(OLD, map, PriceList::default()).unwrap_err().to_string();
+        let why = made(OLD, map).unwrap_err().to_string();
         assert!(why.starts_with("this would leave 2 models, 1 of them with a price, of 3 and 3"));
-        assert!(
-            make(OLD, "{}", PriceList::default()).is_ok(),
-            "providers that the map does not have are kept"
-        );
-        assert!(make(OLD, "nonsense", PriceList::default()).is_err());
+        assert!(made(OLD, "{}").is_ok(), "providers that the map does not have are kept");
+        assert!(made(OLD, "nonsense").is_err());
     }
 }

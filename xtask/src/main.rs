@@ -2,6 +2,7 @@
 
 mod bench;
 mod catalogue;
+mod dist;
 mod fuzz;
 mod test;
 mod tidy;
@@ -16,6 +17,7 @@ enum Task {
     /// Measure CPU, latency and memory beside a bare proxy, or count instructions.
     Bench(bench::Args),
     Catalogue(catalogue::Args),
+    Dist(dist::Args),
     Fuzz(fuzz::Args),
     Test(test::Args),
     Tidy(tidy::Args),
@@ -25,6 +27,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Task::parse() {
         Task::Bench(args) => bench::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Catalogue(args) => catalogue::run(&args),
+        Task::Dist(args) => dist::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy(args) => tidy::run(&args),

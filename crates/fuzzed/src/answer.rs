@@ -1,8 +1,12 @@
 //! What an upstream answers, into the hub.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{AUTHORIZATION, RETRY_AFTER},
+};
 use tollgate_wire::{
-    Dialect, dialect,
+    Dialect, Secret, Target, dialect,
+    exchange::follow::{Asked, Next},
     op::chat::{MAX_BLOCKS, MAX_CHOICES},
 };
 
@@ -10,7 +14,7 @@ use crate::{
     cut,
     events::{assert_same, hear},
     frame,
-    to::upstream,
+    to::{to, upstream},
 };
 
 /// Most events that one event of a stream may become, with what opens and closes it.
@@ -39,6 +43,26 @@ pub(crate) fn read(dialect: Dialect, data: &[u8]) {
     let whole = hear(upstream, std::iter::once(stream));
     assert!(whole.events.len() <= 64 + stream.len() * MOST_EVENTS_A_BYTE);
     assert_same(&whole, &hear(upstream, cut(how, stream)));
+}
+
+/// What an answer says is to be asked next: nothing but the target's base and the hosts that its
+/// provider's table names, and the credential at the base alone. The first byte says who asks.
+pub(crate) fn job(data: &[u8]) {
+    let Some((&how, data)) = data.split_first() else { return };
+    let to = &Target { credential: Some(Secret::new("secret")), ..to(Dialect::Replicate).clone() };
+    let asked = Asked { to, stream: how & 1 == 0, times: u32::from(how & 2) };
+    let Ok(Next::Ask(follow)) = upstream(Dialect::Replicate).follow(data, asked) else { return };
+    let own = *follow.base == *to.base;
+    let listed = follow.base.strip_prefix("https://").and_then(|host| host.strip_suffix(".b.test"));
+    assert!(own || listed.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ':'])));
+    for call in [&follow.call, &follow.cancel] {
+        assert!(
+            call.path.starts_with('/') && call.path.bytes().all(|byte| byte.is_ascii_graphic())
+        );
+    }
+    assert!(follow.cancel.path.starts_with("/predictions/") && !follow.cancel.path.contains(".."));
+    let shown = follow.call.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+    assert_eq!(shown, own, "a credential went to {}", follow.base);
 }
 
 /// An error's body, as an answer and within a stream. The first byte says with which status; the

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use tollgate_wire::{
     Dialect, Exchange as _, Operation, Provider, Target,
-    exchange::{Payload, relay::Relay},
+    exchange::{Payload, relay::Relay, seal::Tenant},
     op::chat::{Event, MAX_BLOCKS, MAX_MESSAGES, Request, Response},
     peek::{self, is_ours},
     tokens,
@@ -108,9 +108,10 @@ pub(crate) fn peek(data: &[u8]) {
         defaults: vec![("seed".to_owned(), Bytes::from_static(b"7"))],
         ..to::to(dialect).clone()
     };
-    let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
+    let mut payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
     let call = Relay::new(operation, dialect, "shown").call(&payload, &to);
     let sent = call.expect("what was peeked at can be relayed").body.concat();
+    owned(operation, dialect, &mut payload, &to, &sent);
     let sent: serde_json::Map<String, Value> =
         serde_json::from_slice(&sent).expect("what is relayed is JSON");
     assert_eq!(sent.get("model"), Some(&Value::String("real \"name\"".to_owned())));
@@ -124,5 +125,13 @@ pub(crate) fn peek(data: &[u8]) {
             continue;
         }
         assert_eq!(sent.get(name), Some(value), "{name}");
+    }
+}
+
+/// The same of a tenant, none of whose ids the fuzzer can make: it is refused, or sent as it is.
+fn owned(operation: Operation, dialect: Dialect, payload: &mut Payload, to: &Target, plain: &[u8]) {
+    payload.peek.tenant = Some(Tenant::new(b"secret", "a"));
+    if let Ok(call) = Relay::new(operation, dialect, "shown").call(payload, to) {
+        assert_eq!(call.body.concat(), plain);
     }
 }

@@ -34,7 +34,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 28] = [
     // What a client sends, and what an upstream of any dialect is sent for it.
     target("openai_ask", |data| ask::read(Dialect::Openai, data)),
     target("anthropic_ask", |data| ask::read(Dialect::Anthropic, data)),
@@ -57,6 +57,8 @@ pub const TARGETS: [Target; 26] = [
     target("oci_cohere_answer", |data| answer::read(Dialect::OciCohere, data)),
     target("tgi_answer", |data| answer::read(Dialect::Tgi, data)),
     target("watsonx_text_answer", |data| answer::read(Dialect::WatsonxText, data)),
+    target("replicate_answer", |data| answer::read(Dialect::Replicate, data)),
+    target("job", answer::job),
     target("fault", answer::fault),
     // The same, on its way to the client.
     target("relay", exchange::relay),

@@ -105,6 +105,7 @@ fn of_fixtures(target: &str) -> Vec<Vec<u8>> {
             "embeddings" => embeddings(),
             "count" => counts(&chat),
             "peek" => requests(),
+            "job" => jobs(&chat),
             "fault" => faults(&chat),
             "relay" => exchanged(&chat, &SURFACES, |dialect, n| dialect + n % 3 * SURFACES.len()),
             "bridge" => exchanged(&chat, &UPSTREAMS, |upstream, n| {
@@ -141,6 +142,17 @@ fn exchanged(
 fn ending(files: &[Fixture], end: &str) -> Vec<Vec<u8>> {
     let found = files.iter().filter(|file| file.name.ends_with(end)).enumerate();
     found.map(|(n, file)| [&[some(n)], file.body.as_slice()].concat()).collect()
+}
+
+/// Predictions, as they are and while they run.
+fn jobs(files: &[Fixture]) -> Vec<Vec<u8>> {
+    let found = files.iter().filter(|file| file.name == "upstream.replicate.json").enumerate();
+    let seeds = found.flat_map(|(n, file)| {
+        let text = String::from_utf8_lossy(&file.body).replace("\"succeeded\"", "\"starting\"");
+        let text = text.replace("https://stream.replicate.com", "https://s.b.test");
+        [file.body.clone(), text.into_bytes()].map(|body| [&[some(n)], body.as_slice()].concat())
+    });
+    seeds.collect()
 }
 
 fn asks(files: &[Fixture], dialect: &str) -> Vec<Vec<u8>> {

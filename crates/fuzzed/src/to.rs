@@ -4,8 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use tollgate_wire::{
-    Card, Dialect, Operation, Peek, Provider, Target, dialect, exchange::Payload, peek,
-    provider::Frames,
+    Card, Dialect, Operation, Peek, Provider, Target, dialect,
+    exchange::Payload,
+    peek,
+    provider::{Frames, Inputs},
 };
 
 /// What clients may speak to us.
@@ -19,7 +21,7 @@ pub(crate) const SURFACES: [Dialect; 6] = [
 ];
 
 /// What we may speak to providers.
-pub(crate) const UPSTREAMS: [Dialect; 11] = [
+pub(crate) const UPSTREAMS: [Dialect; 12] = [
     Dialect::Openai,
     Dialect::Anthropic,
     Dialect::Responses,
@@ -31,6 +33,7 @@ pub(crate) const UPSTREAMS: [Dialect; 11] = [
     Dialect::OciCohere,
     Dialect::Tgi,
     Dialect::WatsonxText,
+    Dialect::Replicate,
 ];
 
 static TARGETS: LazyLock<Vec<Target>> = LazyLock::new(|| {
@@ -45,6 +48,8 @@ fn make(dialect: Dialect, frames: Frames) -> Target {
         speaks: [(dialect, String::new())].into(),
         ops: vec![Operation::Chat, Operation::Embeddings, Operation::CountTokens],
         frames,
+        follows: vec!["*.b.test".to_owned()],
+        inputs: Some(Inputs { turns: Some("words".to_owned()), takes: None }),
         ..Provider::default()
     };
     Target {

@@ -9,7 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tollgate_wire::{
     Dialect, Operation, Refusal, RefusalKind,
-    exchange::{Payload, seal::Tenant},
+    exchange::{Payload, seal::Tenant, stored},
     peek,
 };
 
@@ -19,10 +19,6 @@ use crate::{
     handle::Incoming,
     now::Now,
 };
-
-/// Headers of a client that belong to its dialect and travel on to an upstream of that dialect.
-const OPENAI_HEADERS: [&str; 3] = ["openai-organization", "openai-project", "openai-beta"];
-const ANTHROPIC_HEADERS: [&str; 2] = ["anthropic-version", "anthropic-beta"];
 
 /// A request, read.
 #[derive(Debug)]
@@ -37,6 +33,8 @@ pub struct Ask {
     pub tags: Vec<String>,
     /// The end user, from the body or `x-litellm-end-user-id`.
     pub end_user: Option<String>,
+    /// Whether the provider is to go on with the answer by itself; see [`crate::background`].
+    pub background: bool,
 }
 
 impl Ask {
@@ -46,10 +44,12 @@ impl Ask {
     }
 }
 
-/// Marks whose ids a request may have, where its dialect has ids of answers that are stored.
+/// Marks whose ids a request may have, where its dialect has ids of what a provider keeps: answers,
+/// containers, files.
 pub fn owned(mut ask: Ask, gw: &Gateway, snapshot: &Snapshot, caller: &Caller) -> Ask {
-    if ask.surface == Dialect::Responses {
+    if matches!(ask.surface, Dialect::Responses | Dialect::Anthropic) {
         ask.payload.peek.tenant = Some(tenant(gw, snapshot, caller));
+        ask.background = stored::in_background(&ask.payload);
     }
     ask
 }
@@ -116,7 +116,7 @@ where
         .or_else(|| general.end_user_headers.iter().find_map(|name| named(name.as_str())))
         .filter(|user| user.len() <= MAX_END_USER_BYTES);
     let payload = Payload { body, peek, headers: travelling(surface, headers), received_s };
-    Ok(Ask { operation, surface, payload, tags, end_user })
+    Ok(Ask { operation, surface, payload, tags, end_user, background: false })
 }
 
 const LINGER: Duration = Duration::from_secs(2);
@@ -139,15 +139,21 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Whether a client's header belongs to its dialect and travels on to an upstream of that dialect.
+fn travels(surface: Dialect, name: &str) -> bool {
+    match surface {
+        Dialect::Openai | Dialect::Responses | Dialect::Completions => {
+            matches!(name, "openai-organization" | "openai-project" | "openai-beta")
+        }
+        Dialect::Anthropic => matches!(name, "anthropic-version" | "anthropic-beta"),
+        _ => false,
+    }
+}
+
 fn travelling(surface: Dialect, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let names: &[&str] = match surface {
-        Dialect::Openai | Dialect::Responses | Dialect::Completions => &OPENAI_HEADERS,
-        Dialect::Anthropic => &ANTHROPIC_HEADERS,
-        _ => &[],
-    };
     headers
         .iter()
-        .filter(|(name, _)| names.contains(&name.as_str()))
+        .filter(|(name, _)| travels(surface, name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

@@ -1,16 +1,12 @@
 //! The first target that answers.
 
-use tollgate_router::{Failed, Live, Plan};
+use tollgate_router::{Client, Failed, Live, Plan};
 
-use crate::{
-    ask::Ask,
-    core::{Core, Snapshot},
-    now::Now,
-};
+use crate::{ask::Ask, core::Snapshot, now::Now};
 
 /// Tries the plan's targets until one has given its first event, or its whole answer.
 pub async fn first_answer(
-    core: &Core,
+    client: &Client,
     snapshot: &Snapshot,
     ask: &Ask,
     plan: &Plan,
@@ -19,7 +15,7 @@ pub async fn first_answer(
     #[cfg(test)]
     crate::handle::tests::panic_where_asked(ask);
     tollgate_router::first_answer(tollgate_router::Ask {
-        client: &core.client,
+        client,
         table: &snapshot.table,
         plan,
         operation: ask.operation,

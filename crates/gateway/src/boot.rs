@@ -9,6 +9,7 @@ use tollgate_store::{KeyHash, Recorder, Store, StoreError};
 
 use crate::{
     auth,
+    background::{self, Background},
     config::Config,
     core::{Core, Gateway, InFlight, Snapshot},
     keys::KeyBook,
@@ -69,6 +70,7 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
     let keys = Arc::new(KeyBook::default());
     let started = Recorder::start_with(store.clone(), data_dir, cores, keys.replay());
     let (recorder, pens) = started.await?;
+    let tokens = Arc::new(Tokens::default());
     let gateway = Arc::new(Gateway {
         snapshot: ArcSwap::from_pointee(snapshot),
         keys,
@@ -79,13 +81,15 @@ pub async fn boot(parts: Parts<'_>) -> Result<Booted, BootError> {
         metrics: Metrics::new(cores),
         generated_master_key,
         ready: true.into(),
-        upstream: Client::new(&tls),
+        background: Background::default(),
+        upstream: Client::new(&tls).with_tokens(tokens.clone()),
         cold: tokio::runtime::Handle::current(),
         tasks: TaskTracker::new(),
     });
     gateway.metrics.config_ok.set(1);
+    // Before anything is served: what is still to be paid for counts.
+    background::restore(&gateway).await?;
     warm_up(&gateway);
-    let tokens = Arc::new(Tokens::default());
     let cores = pens
         .into_iter()
         .enumerate()

@@ -15,6 +15,7 @@ use tollgate_store::{KeyHash, Pen, Recorder, Store, UsageRow};
 use tollgate_wire::catalogue::Catalogue;
 
 use crate::{
+    background::Background,
     config::{General, ModelEntry},
     keys::{Key, KeyBook, Missing},
     metrics::Metrics,
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub generated_master_key: KeyHash,
     /// False from the moment that a shutdown was asked for.
     pub ready: AtomicBool,
+    /// Answers in the background that are still to be paid for.
+    pub(crate) background: Background,
     /// Connections upstream for what is not a request's own work.
     pub upstream: Client,
     /// Runs what is not a request's own work: database look-ups, administration.

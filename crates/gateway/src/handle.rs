@@ -11,7 +11,7 @@ use tollgate_wire::{Dialect, Operation, Refusal, RefusalKind};
 use uuid::Uuid;
 
 use crate::{
-    ask, attempt, auth,
+    ask, attempt, auth, background,
     core::Core,
     count, limits,
     now::Now,
@@ -86,8 +86,12 @@ where
     // Rates, parallel requests, budget: all or nothing. The hold is given back when the tab closes.
     let hold = limits::reserve(core, snapshot, caller.key(), &ask, &plan, now);
     tab.hold = tab.note(hold.and_then(|hold| can_write(core, now).map(|()| hold)))?;
+    if ask.background {
+        // Boxed: few ask so, and it would make the future of every request large.
+        return Box::pin(background::begin(core, Arc::clone(snapshot), tab, ask, plan)).await;
+    }
     // The first target that answers; after its first byte there is no fallback.
-    match attempt::first_answer(core, snapshot, &ask, &plan, now).await {
+    match attempt::first_answer(&core.client, snapshot, &ask, &plan, now).await {
         Ok(live) => {
             let out = reply::answer(tab, live, &ask.payload.peek.model);
             // Whoever sees the last byte of a whole answer can rely on its row.
@@ -113,7 +117,7 @@ fn can_write(core: &Core, now: Now) -> Result<(), Refusal> {
 }
 
 /// What a client sees of a panic.
-fn panicked() -> Refusal {
+pub(crate) fn panicked() -> Refusal {
     Refusal::new(RefusalKind::Internal, "something went wrong here; the request was not charged")
 }
 

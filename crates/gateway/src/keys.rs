@@ -14,7 +14,7 @@ use std::{
 };
 
 use papaya::{HashMap, ResizeMode};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::{RwLock, RwLockWriteGuard, Semaphore};
 use tollgate_ledger::Nano;
 use tollgate_store::{KeyHash, KeyRow, Replay, Store, StoreError};
 
@@ -355,6 +355,12 @@ impl KeyBook {
         }
         self.warm.store(true, Relaxed);
         Ok(count)
+    }
+
+    /// Held while something that a key has spent is written down elsewhere than in the journal, and
+    /// until its meters have it: whoever reads a key meanwhile waits, and has it in what it reads.
+    pub(crate) async fn turn(&self) -> RwLockWriteGuard<'_, ()> {
+        self.replay.write().await
     }
 
     /// What tells these keys of what an earlier process wrote down and did not record.

@@ -105,6 +105,8 @@ pub struct Hold {
     tokens: u32,
     amount: Nano,
     posted: Option<(u64, Nano)>,
+    /// Somebody else gives the key's part back.
+    handed_on: bool,
 }
 
 /// Takes a place under every limit of the caller's key, or names the first that is full.
@@ -232,6 +234,36 @@ impl Hold {
         }
     }
 
+    /// What is set aside of the key's limits, to be kept beyond the request. What is left here is the
+    /// place among the requests of this node.
+    pub(crate) fn hand_on(&mut self) -> Hold {
+        self.handed_on = true;
+        Hold {
+            place: None,
+            key: self.key.clone(),
+            minute: self.minute,
+            tokens: self.tokens,
+            amount: self.amount,
+            posted: None,
+            handed_on: false,
+        }
+    }
+
+    /// What an earlier process had set aside of a key's limits.
+    pub(crate) fn restored(key: &Arc<Key>, amount: Nano) -> Hold {
+        key.meters.held.fetch_add(amount.0, Relaxed);
+        key.meters.parallel.fetch_add(1, Relaxed);
+        let mut hold = Hold::default();
+        hold.key = Some(Arc::clone(key));
+        hold.amount = amount;
+        hold
+    }
+
+    /// What is set aside of the key's budget.
+    pub(crate) fn amount(&self) -> Nano {
+        self.amount
+    }
+
     /// The key's spend, this request included once it is posted.
     pub fn key_spend(&self) -> Option<Nano> {
         self.key.as_ref().map(|key| key.meters.spend())
@@ -240,7 +272,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
+        let Some(key) = self.key.take().filter(|_| !self.handed_on) else { return };
         let meters = &key.meters;
         meters.held.fetch_sub(self.amount.0, Relaxed);
         meters.parallel.fetch_sub(1, Relaxed);

@@ -15,6 +15,8 @@ pub struct Metrics {
     pub config_ok: Gauge,
     /// Usage rows that are in the journal and not yet in the database.
     pub journal_pending: Gauge,
+    /// Answers in the background that are still to be paid for, of all nodes.
+    pub background_pending: Gauge,
 }
 
 impl Metrics {
@@ -26,6 +28,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             config_ok: Gauge::default(),
             journal_pending: Gauge::default(),
+            background_pending: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -44,6 +47,11 @@ impl Metrics {
             "tollgate_journal_pending",
             "Usage rows in the journal and not yet in the database",
             self.journal_pending.clone(),
+        );
+        r.register(
+            "tollgate_background_pending",
+            "Answers in the background that are still to be paid for",
+            self.background_pending.clone(),
         );
     }
 

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     lines::Lines,
     now::Now,
+    resumed::Resumed,
     tab::{self, LiveBody, Tab},
 };
 
@@ -39,13 +40,9 @@ const X_LITELLM_VERSION: HeaderName = HeaderName::from_static("x-litellm-version
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_TOLLGATE_DROPPED: HeaderName = HeaderName::from_static("x-tollgate-dropped");
 
-/// Upstream headers that the client sees as LiteLLM's `llm_provider-…`: those that begin so. The
-/// rate limits are shown under their own names too.
-const PASSED_ON: [&str; 4] =
-    ["x-ratelimit-", "anthropic-ratelimit-", "openai-processing-ms", "x-request-id"];
-
-/// The names that nearly every answer has, ready made: the upstream's, and ours for it.
-static PREFIXED: [(HeaderName, HeaderName); 8] = [
+/// The upstream headers that nearly every answer has, under their own names and as LiteLLM's
+/// `llm_provider-…`, ready made.
+static PASSED_ON: [(&[u8], HeaderName, HeaderName); 8] = [
     ready("x-ratelimit-limit-requests", "llm_provider-x-ratelimit-limit-requests"),
     ready("x-ratelimit-limit-tokens", "llm_provider-x-ratelimit-limit-tokens"),
     ready("x-ratelimit-remaining-requests", "llm_provider-x-ratelimit-remaining-requests"),
@@ -56,17 +53,29 @@ static PREFIXED: [(HeaderName, HeaderName); 8] = [
     ready("x-request-id", "llm_provider-x-request-id"),
 ];
 
-const fn ready(name: &'static str, prefixed: &'static str) -> (HeaderName, HeaderName) {
-    (HeaderName::from_static(name), HeaderName::from_static(prefixed))
+const fn ready(
+    name: &'static str,
+    prefixed: &'static str,
+) -> (&'static [u8], HeaderName, HeaderName) {
+    (name.as_bytes(), HeaderName::from_static(name), HeaderName::from_static(prefixed))
 }
 
-/// The name itself, and with `llm_provider-` before it.
-fn prefixed(name: &str) -> Option<(HeaderName, HeaderName)> {
-    if let Some(ready) = PREFIXED.iter().find(|(plain, _)| plain.as_str() == name) {
-        return Some(ready.clone());
+/// For an upstream header that the client sees, its name and the same with `llm_provider-` before
+/// it: rate limits, and what is [ready](PASSED_ON).
+fn passed_on(name: &[u8]) -> Option<(HeaderName, HeaderName)> {
+    if let Some((_, plain, prefixed)) = PASSED_ON.iter().find(|(ready, ..)| *ready == name) {
+        return Some((plain.clone(), prefixed.clone()));
     }
-    let prefixed = HeaderName::try_from(["llm_provider-", name].concat()).ok()?;
-    Some((HeaderName::try_from(name).ok()?, prefixed))
+    if !is_rate_limit(name) && !name.starts_with(b"anthropic-ratelimit-") {
+        return None;
+    }
+    let prefixed = HeaderName::from_bytes(&[b"llm_provider-", name].concat()).ok()?;
+    Some((HeaderName::from_bytes(name).ok()?, prefixed))
+}
+
+/// These are shown under their own names too.
+fn is_rate_limit(name: &[u8]) -> bool {
+    name.starts_with(b"x-ratelimit-")
 }
 
 /// An answer on its way out.
@@ -78,6 +87,8 @@ pub enum OutBody {
     Whole(Bytes),
     /// A stream.
     Live(Box<LiveBody>),
+    /// A stream of an answer that its provider keeps.
+    Resumed(Box<Resumed>),
 }
 
 impl Body for OutBody {
@@ -92,20 +103,21 @@ impl Body for OutBody {
             OutBody::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             OutBody::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             OutBody::Live(live) => Pin::new(live.as_mut()).poll_frame(cx),
+            OutBody::Resumed(resumed) => Pin::new(resumed.as_mut()).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             OutBody::Whole(bytes) => bytes.is_empty(),
-            OutBody::Live(_) => false,
+            OutBody::Live(_) | OutBody::Resumed(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             OutBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            OutBody::Live(_) => SizeHint::default(),
+            OutBody::Live(_) | OutBody::Resumed(_) => SizeHint::default(),
         }
     }
 }
@@ -177,17 +189,12 @@ fn identify(headers: &mut Lines, id: Uuid) {
 
 fn pass_on(upstream: &Headers, headers: &mut Lines) {
     upstream.for_each(|name, value| {
-        if !PASSED_ON.iter().any(|start| name.starts_with(start)) {
-            return;
+        let Some((plain, prefixed)) = passed_on(name) else { return };
+        let Some(value) = value.shared() else { return };
+        if is_rate_limit(name) {
+            headers.push(plain, value.clone());
         }
-        if let (Some((plain, prefixed)), Ok(value)) =
-            (prefixed(name), HeaderValue::from_bytes(value))
-        {
-            if name.starts_with("x-ratelimit-") {
-                headers.push(plain, value.clone());
-            }
-            headers.push(prefixed, value);
-        }
+        headers.push(prefixed, value);
     });
 }
 
@@ -218,6 +225,19 @@ pub(crate) fn whole(body: Bytes, id: Uuid) -> Outgoing {
     headers.push(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     identify(&mut headers, id);
     let mut out = Response::new(OutBody::Whole(body));
+    *out.headers_mut() = headers.into_map();
+    out
+}
+
+/// The stream of an answer that its provider keeps.
+pub(crate) fn resumed(body: Resumed, id: Uuid) -> Outgoing {
+    let mut headers = Lines::new();
+    let events = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    headers.push(header::CONTENT_TYPE, events);
+    headers.push(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.push(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    identify(&mut headers, id);
+    let mut out = Response::new(OutBody::Resumed(Box::new(body)));
     *out.headers_mut() = headers.into_map();
     out
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_ledger::{Nano, price};
 use tollgate_store::{Outcome, RareUsage, UsageRow};
-use tollgate_wire::{Operation, Target, Tier, Usage};
+use tollgate_wire::{Card, Operation, Rates, Target, Tier, Usage};
 use tracing::warn;
 
 use crate::{core::Core, limits::Hold, now::Now};
@@ -35,31 +35,7 @@ impl Draft {
 
     /// Enters what the answer consumed and what that costs.
     pub fn consumed(&mut self, usage: &Usage, target: &Target) {
-        let row = &mut self.row;
-        row.input = usage.input;
-        row.cache_read = usage.cache_read;
-        row.cache_write = usage.cache_write;
-        row.cache_write_1h = usage.cache_write_1h;
-        row.input_audio = usage.input_audio;
-        row.output = usage.output;
-        row.reasoning = usage.reasoning;
-        row.output_audio = usage.output_audio;
-        row.rare = RareUsage {
-            cache_read_audio: usage.cache_read_audio,
-            cache_write_12h: usage.cache_write_12h,
-            input_image: usage.input_image,
-            input_video: usage.input_video,
-            output_image: usage.output_image,
-            output_video: usage.output_video,
-            searches: usage.searches,
-            search_size: usage.search_size.name().into(),
-            tier: usage.tier.map(Tier::name).unwrap_or_default().into(),
-            us_only: usage.us_only,
-        };
-        row.estimated = usage.estimated;
-        let free = row.operation == Operation::CountTokens.name();
-        let at_s = Some(row.started_us / 1_000_000);
-        row.cost = if free { Some(Nano(0)) } else { cost(usage, target, at_s) };
+        charge(&mut self.row, usage, target.card.as_deref());
     }
 
     /// Microseconds since the request came, as of `now`.
@@ -69,12 +45,40 @@ impl Draft {
     }
 }
 
-fn cost(usage: &Usage, target: &Target, at_s: Option<i64>) -> Option<Nano> {
-    let rates = target.card.as_ref()?.rates.as_ref()?;
-    match price::cost(usage, rates, at_s) {
+/// Enters what an answer consumed and what that costs by this card, at the time of the request.
+pub(crate) fn charge(row: &mut UsageRow, usage: &Usage, card: Option<&Card>) {
+    row.input = usage.input;
+    row.cache_read = usage.cache_read;
+    row.cache_write = usage.cache_write;
+    row.cache_write_1h = usage.cache_write_1h;
+    row.input_audio = usage.input_audio;
+    row.output = usage.output;
+    row.reasoning = usage.reasoning;
+    row.output_audio = usage.output_audio;
+    row.rare = RareUsage {
+        cache_read_audio: usage.cache_read_audio,
+        cache_write_12h: usage.cache_write_12h,
+        input_image: usage.input_image,
+        input_video: usage.input_video,
+        output_image: usage.output_image,
+        output_video: usage.output_video,
+        searches: usage.searches,
+        search_size: usage.search_size.name().into(),
+        tier: usage.tier.map(Tier::name).unwrap_or_default().into(),
+        us_only: usage.us_only,
+    };
+    row.estimated = usage.estimated;
+    let free = row.operation == Operation::CountTokens.name();
+    let at_s = Some(row.started_us / 1_000_000);
+    let rates = card.and_then(|card| card.rates.as_ref());
+    row.cost = if free { Some(Nano(0)) } else { cost(usage, rates, at_s, &row.target) };
+}
+
+fn cost(usage: &Usage, rates: Option<&Rates>, at_s: Option<i64>, target: &str) -> Option<Nano> {
+    match price::cost(usage, rates?, at_s) {
         Ok(cost) => Some(cost.total),
         Err(error) => {
-            warn!(%error, target = %target.id, "an answer of target `{}` has no price", target.id);
+            warn!(%error, target, "an answer of target `{target}` has no price");
             None
         }
     }

@@ -17,10 +17,11 @@ use tollgate_wire::{
 use uuid::Uuid;
 
 use crate::{
-    ask, auth,
+    ask, auth, background,
     core::{Core, Snapshot},
     now::Now,
     reply::{self, Outgoing},
+    resumed::Resumed,
 };
 
 /// A request for an answer that is kept.
@@ -72,21 +73,27 @@ async fn find(core: &Arc<Core>, wanted: Wanted, id: Uuid, now: Now) -> Result<Ou
         .filter(|_| wire::is_plain(&kept))
         .ok_or_else(|| not_found(&wanted.answer))?;
     let query = wanted.query.as_deref().unwrap_or_default();
-    if query.split('&').any(|pair| pair == "stream=true") {
-        let why = "an answer that is kept is not streamed: ask for it without `stream`";
-        return Err(Refusal::new(RefusalKind::Unsupported, why).param("stream"));
-    }
+    let streamed = wanted.tail.is_empty() && query.split('&').any(|pair| pair == "stream=true");
     let query = wire::query(&tenant, place, query).ok_or_else(|| not_found(query))?;
-    let call = wire::call(&to, &kept, wanted.tail, &query)
+    let call = wire::call(&to, &kept, wanted.tail, &query, streamed)
         .map_err(|why| Refusal::new(RefusalKind::Unsupported, why.to_string()))?;
     let (client, now_s) = (&core.client, now.unix_ms() / 1_000);
-    let fetched = stored::fetch(client, wanted.method, &to, call, timeouts, now_s).await;
-    let body = fetched.map_err(|fault| {
+    let failed = |fault| {
         let mut why = refusal(&fault);
         // The provider's own id is not shown.
         why.message = why.message.replace(&kept, &wanted.answer);
         why
-    })?;
+    };
+    if streamed && wanted.method == Method::GET {
+        let stream = stored::stream(client, &to, call, timeouts, now_s).await.map_err(failed)?;
+        return Ok(reply::resumed(Resumed::new(wire::resumed(&tenant, place), stream), id));
+    }
+    if wanted.method == Method::DELETE {
+        background::before_deletion(gw, wanted.answer.clone(), Arc::clone(&to), now).await?;
+    }
+    let fetched = stored::fetch(client, wanted.method, &to, call, timeouts, now_s).await;
+    let body = fetched.map_err(failed)?;
+    background::seen(gw, &wanted.answer, &body);
     Ok(reply::whole(wire::answer(&tenant, place, body), id))
 }
 

@@ -6,7 +6,7 @@
 //! that is down, or sends nonsense, changes nothing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io,
     path::{Path, PathBuf},
@@ -95,7 +95,7 @@ pub enum SyncError {
         from: String,
         /// Models in it.
         found: usize,
-        /// Models in the copy before, or in the built-in catalogue.
+        /// Models in the copy before, or in the built-in catalogue of the providers that it has.
         known: usize,
     },
     /// The copy cannot be written.
@@ -133,7 +133,11 @@ pub async fn sync(
     let known = match (&before, &provider) {
         (Some(copy), _) => copy.cards().count(),
         (None, Some(name)) => base.cards_of(name).count(),
-        (None, None) => base.cards().count(),
+        (None, None) => {
+            // A price map has no say about the providers that it does not have.
+            let has: BTreeSet<&str> = cards.iter().map(|card| &*card.provider).collect();
+            base.cards().filter(|card| has.contains(&*card.provider)).count()
+        }
     };
     if halving == Halving::Refused && known >= SMALL && cards.len() * 2 < known {
         let from = source.from.clone();

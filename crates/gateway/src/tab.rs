@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     ask::Ask,
     auth::Caller,
+    background,
     core::Core,
     handle::Incoming,
     limits::Hold,
@@ -42,6 +43,8 @@ pub struct Tab {
     draft: Draft,
     exchange: Option<(Box<dyn Exchange>, Arc<Target>)>,
     closed: bool,
+    /// The answer is paid for when it has ended, not with the request: see [`background`].
+    pub(crate) pending: bool,
     /// What a silent stream gets.
     ping: &'static [u8],
     /// The media type of a stream.
@@ -74,6 +77,7 @@ impl Tab {
             draft: Draft { row, started: now },
             exchange: None,
             closed: false,
+            pending: false,
             ping: PING,
             stream_type: "text/event-stream; charset=utf-8",
             id: incoming.id,
@@ -147,6 +151,9 @@ impl Tab {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
+        if self.pending {
+            return self.leave(outcome, now);
+        }
         if let Some((exchange, target)) = &self.exchange {
             self.draft.consumed(&exchange.usage(), target);
             self.cost = self.draft.row.cost;
@@ -156,6 +163,24 @@ impl Tab {
             self.draft.row.status = CLIENT_LEFT;
         }
         settle::settle(&self.core, &mut self.draft, &mut self.hold, outcome, now);
+    }
+
+    /// The end of a request whose answer goes on, or went on, in the background. What its stream
+    /// said at its end counts; of any other end, the provider knows more.
+    fn leave(&mut self, outcome: Outcome, now: Now) {
+        let Some((exchange, target)) = &self.exchange else { return };
+        let usage = exchange.usage();
+        let (Outcome::Ok, Some(finish), false) =
+            (outcome, exchange.finish_reason(), usage.estimated)
+        else {
+            return;
+        };
+        self.draft.consumed(&usage, target);
+        let elapsed_us = self.draft.elapsed_us(now);
+        let mut row = std::mem::take(&mut self.draft.row);
+        row.finish_reason = Some(finish_reason(finish));
+        row.ended_us = row.started_us.saturating_add(elapsed_us);
+        background::settle_soon(&self.core.gw, row);
     }
 }
 

@@ -44,11 +44,13 @@ impl Nano {
         if self.0 < 0 {
             text.push('-');
         }
-        push_digits(&mut text, whole, 1);
+        let mut digits = itoa::Buffer::new();
+        text.push_str(digits.format(whole));
         if fraction > 0 {
+            // With a one before it, it has all of its zeros; the point takes the place of the one.
+            let fraction = digits.format(1_000_000_000 + fraction).trim_end_matches('0');
             text.push('.');
-            push_digits(&mut text, fraction, 9);
-            text.truncate(text.trim_end_matches('0').len());
+            text.push_str(fraction.split_at(1).1);
         }
         text
     }
@@ -58,23 +60,6 @@ impl Nano {
     pub fn from_usd_text(text: &str) -> Result<Self, MoneyError> {
         decimal::scaled(text, 9).map(Self)
     }
-}
-
-/// Appends a number with so many digits at least. By hand: answers have two amounts in their heads.
-fn push_digits(text: &mut String, number: u64, least: usize) {
-    let mut digits = [b'0'; 20];
-    let mut rest = number;
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        if rest == 0 && used >= least {
-            break;
-        }
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        used += 1;
-    }
-    let start = digits.len() - used;
-    text.extend(digits.iter().skip(start).map(|digit| char::from(*digit)));
 }
 
 impl fmt::Display for Nano {

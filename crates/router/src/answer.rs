@@ -10,7 +10,7 @@ use tollgate_wire::{Exchange, Fault, FaultKind};
 use crate::{Answer, UpstreamBody, client::Headers};
 
 /// Largest answer that is not streamed.
-const MAX_WHOLE: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_WHOLE: usize = 64 * 1024 * 1024;
 /// As much of an error answer's body is read.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 /// As long is waited for an error answer's body.
@@ -23,7 +23,7 @@ pub(crate) async fn read(
     exchange: &mut dyn Exchange,
     status: StatusCode,
     headers: &Headers,
-    body: UpstreamBody,
+    mut body: UpstreamBody,
     stream: bool,
 ) -> Result<Answer, Fault> {
     let packed = is_packed(headers);
@@ -59,7 +59,7 @@ pub(crate) async fn read(
 }
 
 /// Reads an answer that came whole.
-fn whole(
+pub(crate) fn whole(
     exchange: &mut dyn Exchange,
     headers: &Headers,
     body: Bytes,
@@ -100,14 +100,14 @@ async fn begin(exchange: &mut dyn Exchange, mut body: UpstreamBody) -> Result<An
 }
 
 /// Whether the body is compressed: we ask for none of that, and unpack nothing.
-fn is_packed(headers: &Headers) -> bool {
+pub(crate) fn is_packed(headers: &Headers) -> bool {
     headers
         .get(&header::CONTENT_ENCODING)
         .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether an answer's type allows that it is a stream. Some servers give none, or plain text.
-fn is_stream(headers: &Headers) -> bool {
+pub(crate) fn is_stream(headers: &Headers) -> bool {
     let Some(value) = headers.get(&header::CONTENT_TYPE) else { return true };
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();

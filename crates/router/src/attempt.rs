@@ -17,6 +17,7 @@ use crate::{
     Client, Plan, Table, UpstreamBody, answer,
     body::Watch,
     client::{Headers, UpstreamResponse},
+    follow,
     place::{Clock, Place},
     refuse,
     sign::{self, Desk},
@@ -133,6 +134,13 @@ pub async fn first_answer(ask: Ask<'_>) -> Result<Live, Box<Failed>> {
                 heap.refusal = Some(Refusal {
                     param: why.param,
                     ..Refusal::new(RefusalKind::InvalidRequest, why.message)
+                });
+                break;
+            }
+            Err(Trouble::Cannot(CannotAsk::NotFound(why))) => {
+                heap.refusal = Some(Refusal {
+                    param: why.param,
+                    ..Refusal::new(RefusalKind::NotFound, why.message)
                 });
                 break;
             }
@@ -273,24 +281,30 @@ async fn call(
     let connect = Duration::from_millis(limits.connect_ms);
     let mut watch = Watch::new(limits, now, deadline);
     let mut token = None;
-    let sent = async {
-        if let Some(login) = &target.login {
-            let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
-            // Boxed: few targets need it, and it would make the future of every request large.
-            token = Box::pin(sign::sign(desk, login, target, &Method::POST, &mut request)).await?;
+    let answered = if target.dialect.answers_with_jobs() {
+        // Boxed, for the same reason as below.
+        let asked = &mut *exchange;
+        Box::pin(follow::call(ask, asked, target, request, (connect, watch), &mut token)).await
+    } else {
+        let sent = async {
+            if let Some(login) = &target.login {
+                let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
+                // Boxed: few targets need it, and it would make the future of every request large.
+                let signed = sign::sign(desk, login, target, &Method::POST, &mut request);
+                token = Box::pin(signed).await?;
+            }
+            ask.client.send(&target.base, request, connect, now).await
+        };
+        match watch.guard(sent).await {
+            Ok(response) => {
+                let UpstreamResponse { status, headers, body } = response;
+                let body = UpstreamBody::new(body, watch);
+                answer::read(&mut *exchange, status, &headers, body, ask.payload.peek.stream)
+                    .await
+                    .map(|answer| (answer, status, headers))
+            }
+            Err(fault) => Err(fault),
         }
-        ask.client.send(&target.base, request, connect, now).await
-    };
-    let sent = watch.guard(sent).await;
-    let answered = match sent {
-        Ok(response) => {
-            let UpstreamResponse { status, headers, body } = response;
-            let body = UpstreamBody::new(body, watch);
-            answer::read(&mut *exchange, status, &headers, body, ask.payload.peek.stream)
-                .await
-                .map(|answer| (answer, status, headers))
-        }
-        Err(fault) => Err(fault),
     };
     match answered {
         Ok((answer, status, headers)) => {

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tollgate_wire::{Fault, FaultKind};
 
-use crate::{client::ResponseBody, place::Place, table::Timeouts};
+use crate::{client::ResponseBody, follow::Running, place::Place, table::Timeouts};
 
 /// Room that is reserved for a whole answer on the upstream's word alone.
 const MAX_RESERVED: u64 = 1024 * 1024;
@@ -108,11 +108,23 @@ pub struct UpstreamBody {
     ended: bool,
     /// Gone once the target was blamed: one broken stream is one failure.
     place: Option<Box<Place>>,
+    /// What runs beside the stream, which does not say all.
+    job: Option<Box<Running>>,
 }
 
 impl UpstreamBody {
     pub(crate) fn new(body: ResponseBody, watch: Watch) -> Self {
-        UpstreamBody { body, watch, ended: false, place: None }
+        UpstreamBody { body, watch, ended: false, place: None, job: None }
+    }
+
+    /// A body of which everything is read.
+    pub(crate) fn over(watch: Watch) -> Self {
+        UpstreamBody { ended: true, ..UpstreamBody::new(ResponseBody::empty(), watch) }
+    }
+
+    /// The stream belongs to a job.
+    pub(crate) fn follow(&mut self, job: Running) {
+        self.job = Some(Box::new(job));
     }
 
     pub(crate) fn keep(&mut self, place: Place) {
@@ -138,7 +150,11 @@ impl UpstreamBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        let next = match self.body.poll_data(cx) {
+        let polled = match &mut self.job {
+            None => self.body.poll_data(cx),
+            Some(job) => poll_job(job, &mut self.body, cx),
+        };
+        let next = match polled {
             Poll::Ready(next) => next,
             Poll::Pending => match self.watch.poll_expired(cx) {
                 Poll::Ready(fault) => Some(Err(fault)),
@@ -159,7 +175,7 @@ impl UpstreamBody {
     }
 
     /// All of it; `BadResponse` where that is more than `cap` bytes.
-    pub(crate) async fn whole(mut self, cap: usize) -> Result<Bytes, Fault> {
+    pub(crate) async fn whole(&mut self, cap: usize) -> Result<Bytes, Fault> {
         let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
         let Some(second) = self.next().await.transpose()? else { return bounded(first, cap) };
         let announced = self.body.announced().unwrap_or(0).min(MAX_RESERVED);
@@ -174,6 +190,11 @@ impl UpstreamBody {
             whole.extend_from_slice(&piece);
         }
         bounded(whole.freeze(), cap)
+    }
+
+    /// The clocks, which go on.
+    pub(crate) fn into_watch(self) -> Watch {
+        self.watch
     }
 
     /// As much of it as comes within `time`, at most `cap` bytes.
@@ -192,6 +213,25 @@ impl UpstreamBody {
         let _ = tokio::time::timeout(time, read).await;
         start.freeze()
     }
+}
+
+/// The next piece of a job's stream, and after its end what it has not said.
+fn poll_job(
+    job: &mut Running,
+    body: &mut ResponseBody,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, Fault>>> {
+    if job.is_read() {
+        match ready!(body.poll_data(cx)) {
+            Some(Ok(piece)) => {
+                job.hear(Some(&piece));
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+            None => job.hear(None),
+        }
+    }
+    job.poll_rest(cx).map(|rest| rest.map(Ok))
 }
 
 fn bounded(bytes: Bytes, cap: usize) -> Result<Bytes, Fault> {

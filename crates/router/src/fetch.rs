@@ -32,7 +32,7 @@ pub async fn fetch(
     let connect = Duration::from_millis(limits.connect_ms);
     let call = Call { path, headers, body: Vec::new() };
     let answer = watch.guard(client.send(&Arc::from(base), call, connect, now)).await?;
-    let body = UpstreamBody::new(answer.body, watch);
+    let mut body = UpstreamBody::new(answer.body, watch);
     if answer.status.is_success() {
         return body.whole(cap).await;
     }

@@ -13,6 +13,7 @@ pub mod body;
 pub mod client;
 pub mod decide;
 pub mod fetch;
+mod follow;
 pub mod health;
 mod pattern;
 mod place;

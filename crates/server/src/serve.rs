@@ -12,7 +12,7 @@ use anyhow::Context;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_gateway::{
-    Gateway, HealthMap, Tls,
+    Gateway, HealthMap, Tls, background,
     boot::{self, Booted, Parts},
     catalogue::{self, Catalogue},
     config::{self, Config, LogFormat, LogLevel, Outcome, Strictness},
@@ -105,6 +105,7 @@ pub(crate) async fn start(options: ServeOptions) -> anyhow::Result<Running> {
         .with_context(|| format!("cannot listen on {wanted}"))?;
     let addr = listener.addr;
     watch(&gateway, options, &data_dir);
+    background::poll::start(&gateway);
     models::schedule(&gateway, sync::folder(&data_dir));
     Ok(Running { addr, new_master_key, gateway, listener, drain })
 }

@@ -101,7 +101,7 @@ enum Spending {
     Added,
 }
 
-async fn insert(tx: &mut Tx, rows: &[Record]) -> Result<u64, StoreError> {
+pub(crate) async fn insert(tx: &mut Tx, rows: &[Record]) -> Result<u64, StoreError> {
     let mut values = Vec::with_capacity(rows.len() * COLUMN_COUNT);
     for row in rows {
         row.bind(&mut values);

@@ -22,6 +22,12 @@ impl KeyHash {
         <[u8; 32]>::try_from(bytes).map(Self).map_err(|_| NotAHash)
     }
 
+    /// Its first eight bytes, in its order.
+    pub(crate) fn first(&self) -> u64 {
+        let (first, _) = self.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_be_bytes(*first)
+    }
+
     /// The text form, on the stack.
     pub(crate) fn hex(&self) -> Hex {
         let mut text = [b'0'; 64];

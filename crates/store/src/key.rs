@@ -251,6 +251,9 @@ impl Store {
         let sql = "INSERT INTO key_successors (old_hash, new_hash) VALUES ($1, $2)
             ON CONFLICT (old_hash) DO UPDATE SET new_hash = excluded.new_hash";
         tx.execute(sql, vec![old.into(), (&new.hash).into()]).await?;
+        // What is set aside of the old key's limits is set aside of the new one's.
+        let sql = "UPDATE pending SET key_hash = $2 WHERE key_hash = $1";
+        tx.execute(sql, vec![old.into(), (&new.hash).into()]).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -6,6 +6,7 @@ use crate::{StoreError, db::Db, portable};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_keys_usage_settings", include_str!("../migrations/0001_keys_usage_settings.sql")),
     ("0002_spend_log", include_str!("../migrations/0002_spend_log.sql")),
+    ("0003_pending", include_str!("../migrations/0003_pending.sql")),
 ];
 
 const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -1,8 +1,6 @@
 //! What keys spend: added to them at once, or, where it is much and often, noted in a log that is
 //! added to them every few seconds.
 
-use std::collections::BTreeMap;
-
 use tollgate_ledger::Nano;
 use uuid::Uuid;
 
@@ -22,20 +20,22 @@ pub(crate) const LOG_FROM_KEYS: usize = 64;
 /// What each key has spent in these rows, in the order of the hashes, so that two nodes lock
 /// keys in the same order.
 pub(crate) fn by_key(rows: &[Record]) -> Vec<(KeyHash, Nano)> {
-    let mut spent = BTreeMap::new();
-    for row in rows {
-        if let (Some(key), Some(cost)) = (row.key, row.cost)
-            && cost != Nano::ZERO
-        {
-            add(&mut spent, key, cost);
-        }
-    }
-    spent.into_iter().collect()
+    let spent = rows.iter().filter_map(|row| Some((row.key?, row.cost?)));
+    summed(spent.filter(|(_, cost)| *cost != Nano::ZERO).collect())
 }
 
-fn add(spent: &mut BTreeMap<KeyHash, Nano>, key: KeyHash, cost: Nano) {
-    let sum = spent.entry(key).or_default();
-    *sum = sum.saturating_add(cost);
+/// One sum for each key, in the order of the hashes.
+fn summed(mut spent: Vec<(KeyHash, Nano)>) -> Vec<(KeyHash, Nano)> {
+    // Hashes differ within their first bytes, which are compared as one number.
+    spent.sort_unstable_by(|(a, _), (b, _)| a.first().cmp(&b.first()).then_with(|| a.cmp(b)));
+    spent.dedup_by(|(key, cost), (kept, sum)| {
+        let same = key == kept;
+        if same {
+            *sum = sum.saturating_add(*cost);
+        }
+        same
+    });
+    spent
 }
 
 /// Notes what keys have spent: in the log, unless they are few.
@@ -58,11 +58,7 @@ pub(crate) async fn note(tx: &mut Tx, spent: &[(KeyHash, Nano)]) -> Result<(), S
 /// the log it adds in the same transaction.
 pub(crate) async fn fold(tx: &mut Tx) -> Result<(), StoreError> {
     let logged = tx.rows("DELETE FROM spend_log RETURNING spent", vec![], read).await?;
-    let mut spent = BTreeMap::new();
-    for (key, cost) in logged.into_iter().flatten() {
-        add(&mut spent, key, cost);
-    }
-    add_to_keys(tx, &spent.into_iter().collect::<Vec<_>>()).await
+    add_to_keys(tx, &summed(logged.into_iter().flatten().collect())).await
 }
 
 fn read(row: &Row<'_>) -> Result<Vec<(KeyHash, Nano)>, StoreError> {
@@ -123,4 +119,36 @@ async fn add_to_successors(tx: &mut Tx, spent: &[(KeyHash, Nano)]) -> Result<(),
         tx.execute(SUCCESSOR, vec![hash.into(), amount.0.into()]).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_key_has_one_sum_and_they_are_in_order(
+            // Few bytes differ, the first eight and the last among them, so that keys come twice.
+            spent in prop::collection::vec((0..3_u8, 0..3_u8, -9_i64..99), 0..60),
+        ) {
+            let spent: Vec<(KeyHash, Nano)> = spent
+                .into_iter()
+                .map(|(first, last, cost)| {
+                    let mut hash = [7; 32];
+                    (hash[7], hash[31]) = (first, last);
+                    (KeyHash(hash), Nano(cost))
+                })
+                .collect();
+            let mut expected = BTreeMap::new();
+            for (key, cost) in &spent {
+                let sum: &mut Nano = expected.entry(*key).or_default();
+                *sum = sum.saturating_add(*cost);
+            }
+            prop_assert_eq!(summed(spent), expected.into_iter().collect::<Vec<_>>());
+        }
+    }
 }

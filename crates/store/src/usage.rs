@@ -68,6 +68,7 @@ pub struct RareUsage {
 ///
 /// Texts that repeat are shared or static, so that building a row costs no copy of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct UsageRow {
     /// The request's id, version 7: what the answer's `x-litellm-call-id` says.
     pub id: Uuid,

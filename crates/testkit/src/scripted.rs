@@ -13,6 +13,8 @@
 //!
 //! `/20231130/actions/chat` is OCI Generative AI's; every signature is checked with the public key.
 //!
+//! `/v1/models/{owner}/{name}/predictions`, `/v1/predictions` and what belongs to them are Replicate's.
+//!
 //! The answer to a request is, in this order: the next reply queued by
 //! [`ScriptedUpstream::script`]; what the model's name asks for after its first `+`
 //! (`m+gap-20+cut-300`, see [`Reply::named`]); the deterministic one.
@@ -29,10 +31,12 @@ mod ollama;
 mod openai;
 mod place;
 mod refuse;
+mod replicate;
 mod reply;
 mod respond;
 mod responses;
 mod said;
+mod stored;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -118,7 +122,9 @@ impl Recorded {
 pub(crate) struct Shared {
     requests: Mutex<Vec<Recorded>>,
     /// Answers of responses, by id.
-    stored: Mutex<BTreeMap<String, Value>>,
+    stored: Mutex<BTreeMap<String, stored::Stored>>,
+    /// Replicate's, by id.
+    predictions: Mutex<BTreeMap<String, replicate::Prediction>>,
     queue: Mutex<VecDeque<Reply>>,
     models: Mutex<BTreeSet<String>>,
     key: Mutex<Option<String>>,
@@ -153,6 +159,7 @@ impl ScriptedUpstream {
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
             stored: Mutex::default(),
+            predictions: Mutex::default(),
             queue: Mutex::default(),
             models: Mutex::new(MODELS.iter().map(|&name| name.to_owned()).collect()),
             key: Mutex::default(),
@@ -196,6 +203,11 @@ impl ScriptedUpstream {
     /// Serves this place, and what was set up before, instead of the APIs' own paths.
     pub fn place(&self, place: Place) {
         lock(&self.shared.places).push(place);
+    }
+
+    /// Ends all answers that go on in the background.
+    pub fn finish(&self) {
+        stored::finish(&self.shared);
     }
 
     /// Every request so far, in the order of arrival.

@@ -5,6 +5,7 @@ pub mod genai;
 pub mod line;
 pub mod listing;
 pub mod litellm;
+pub mod models_dev;
 mod providers_json;
 mod shelf;
 

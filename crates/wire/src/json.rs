@@ -155,7 +155,7 @@ impl<'a> Scan<'a> {
         let start = self.at;
         match first {
             Some(b'"') => {
-                self.string()?;
+                self.quoted()?;
             }
             Some(b'{' | b'[') => self.nested()?,
             _ => self.scalar()?,
@@ -175,6 +175,11 @@ impl<'a> Scan<'a> {
         if self.look() != Some(b'"') {
             return Err(self.expected("a string"));
         }
+        self.quoted()
+    }
+
+    /// The string whose opening quote comes next.
+    fn quoted(&mut self) -> Result<Text<'a>, Flaw> {
         let start = self.at;
         self.at += 1;
         let mut escaped = false;
@@ -228,7 +233,7 @@ impl<'a> Scan<'a> {
         if self.look() != Some(b'"') {
             return Err(self.expected("a field's name"));
         }
-        let key = self.string()?;
+        let key = self.quoted()?;
         if self.look() != Some(b':') {
             return Err(self.expected("`:`"));
         }
@@ -262,7 +267,7 @@ impl<'a> Scan<'a> {
                     }
                 }
                 Some(b'"') => {
-                    self.string()?;
+                    self.quoted()?;
                 }
                 _ => self.scalar()?,
             }
@@ -371,9 +376,9 @@ impl<'a> Scan<'a> {
     /// character.
     #[inline]
     fn plain(&mut self) {
-        // Most strings are short: two words first, then blocks as long as they are plain, then the
-        // words of the block that is not.
-        if !self.words(2) {
+        // Most strings are short: words first, then blocks as long as they are plain, then the words
+        // of the block that is not.
+        if !self.words(5) {
             self.blocks();
             while !self.words(4) {}
         }
@@ -382,21 +387,26 @@ impl<'a> Scan<'a> {
     /// Passes over at most `most` plain words; true if what comes next means something, or nothing
     /// does.
     #[inline]
-    fn words(&mut self, most: u32) -> bool {
-        for _ in 0..most {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let Some(word) = rest.first_chunk::<8>() else {
-                self.tail();
-                return true;
-            };
+    fn words(&mut self, most: usize) -> bool {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let (words, _) = rest.as_chunks::<8>();
+        let (mut at, mut seen) = (self.at, 0);
+        for word in words.iter().take(most) {
             let word = u64::from_le_bytes(*word);
-            self.non_ascii |= word & HIGH != 0;
+            seen |= word;
             let hit = special(word);
             if hit != 0 {
-                self.at += (hit.trailing_zeros() / 8) as usize;
+                self.at = at + (hit.trailing_zeros() / 8) as usize;
+                self.non_ascii |= seen & HIGH != 0;
                 return true;
             }
-            self.at += 8;
+            at += 8;
+        }
+        self.at = at;
+        self.non_ascii |= seen & HIGH != 0;
+        if words.len() < most {
+            self.tail();
+            return true;
         }
         false
     }

@@ -45,6 +45,8 @@ pub enum Dialect {
     Tgi,
     /// watsonx's text generation.
     WatsonxText,
+    /// Replicate's predictions: a job, and its output.
+    Replicate,
 }
 
 impl Operation {
@@ -60,7 +62,7 @@ impl Operation {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Dialect; 12] = [
+    pub const ALL: [Dialect; 13] = [
         Dialect::Openai,
         Dialect::Anthropic,
         Dialect::Responses,
@@ -73,6 +75,7 @@ impl Dialect {
         Dialect::OciCohere,
         Dialect::Tgi,
         Dialect::WatsonxText,
+        Dialect::Replicate,
     ];
 
     /// The name in configuration, logs and usage rows.
@@ -90,7 +93,13 @@ impl Dialect {
             Dialect::OciCohere => "oci_cohere",
             Dialect::Tgi => "tgi",
             Dialect::WatsonxText => "watsonx_text",
+            Dialect::Replicate => "replicate",
         }
+    }
+
+    /// Whether an answer may be a job, whose outcome is to be asked for.
+    pub const fn answers_with_jobs(self) -> bool {
+        matches!(self, Dialect::Replicate)
     }
 }
 
@@ -209,6 +218,7 @@ pub fn upstream(
         (Operation::Chat, Dialect::Tgi) => "/generate".into(),
         (Operation::Chat, Dialect::WatsonxText) if stream => "/ml/v1/text/generation_stream".into(),
         (Operation::Chat, Dialect::WatsonxText) => "/ml/v1/text/generation".into(),
+        (Operation::Chat, Dialect::Replicate) => crate::dialect::replicate::path(model)?.into(),
         (Operation::Chat, Dialect::Responses) => "/responses".into(),
         (Operation::Chat, Dialect::Completions) => "/completions".into(),
         (Operation::Embeddings, Dialect::Openai) => "/embeddings".into(),

@@ -5,6 +5,7 @@
 //! provider's patches and the target's settings in it.
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -126,7 +127,9 @@ pub fn fate(operation: Operation, to: &Target, beside: Value, name: &str, value:
     asking.insert(name.to_owned(), value);
     let (before, _) = match call(operation, &strict, plain) {
         Ok(before) => before,
-        Err(CannotAsk::Malformed(_) | CannotAsk::Unsupported(_)) => return Fate::Refused,
+        Err(CannotAsk::Malformed(_) | CannotAsk::Unsupported(_) | CannotAsk::NotFound(_)) => {
+            return Fate::Refused;
+        }
     };
     match call(operation, &strict, asking) {
         Err(_) => Fate::Refused,
@@ -169,9 +172,9 @@ fn call(
     Ok((call, exchange.dropped().to_vec()))
 }
 
-/// Path and body, in which a parameter may be told.
-fn said(call: &Call) -> (&str, Vec<u8>) {
-    (&call.path, call.body.concat())
+/// Path, headers and body, in which a parameter may be told.
+fn said(call: &Call) -> (&str, &[(HeaderName, HeaderValue)], Vec<u8>) {
+    (&call.path, &call.headers, call.body.concat())
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub struct Peek {
     pub close: usize,
     /// Every member of the object, in order.
     pub members: Vec<Member>,
-    /// Not of the body: whose the request is, where ids of stored answers are to be bound to it.
+    /// Not of the body: whose the request is, where ids of what a provider keeps are to be bound to it.
     pub tenant: Option<Tenant>,
 }
 

@@ -60,6 +60,13 @@ pub struct Provider {
     /// How it spells embeddings, where that is not as its dialect does.
     #[serde(default)]
     pub embeds: Option<Embeds>,
+    /// Hosts that its answers may send us to, beside its own: `*.example.com` for all below. They
+    /// are shown no credential.
+    #[serde(default)]
+    pub follows: Vec<String>,
+    /// What its models take, where each has parameters of its own.
+    #[serde(default)]
+    pub inputs: Option<Inputs>,
     /// What streams come in, beside the dialect's own frames.
     #[serde(default)]
     pub frames: Frames,
@@ -115,6 +122,20 @@ pub enum Embeds {
     Cortex,
     /// OpenAI's, the numbers as signed bytes in base64.
     Int8,
+}
+
+/// What a model takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inputs {
+    /// How it is told of a conversation of several messages: `messages`, or a form of text
+    /// (`words`, `llama3`, …). None: it knows a single question.
+    #[serde(default)]
+    pub turns: Option<String>,
+    /// Its parameters: what the dialect calls them, and what the model does, which a client may say,
+    /// too. None: whatever there is, by the dialect's names.
+    #[serde(default)]
+    pub takes: Option<BTreeMap<String, String>>,
 }
 
 /// What a dialect's stream is wrapped in.

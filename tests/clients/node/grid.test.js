@@ -21,6 +21,7 @@ const PATHS = {
   bedrock: /^\/model\/us\.anthropic\.claude-[\w-]+%3A0\/converse(-stream)?$/,
   cohere: /^\/v2\/chat$/,
   ollama: /^\/api\/chat$/,
+  replicate: /^\/v1\/models\/meta\/[\w-]+\/predictions$/,
 };
 const HELLO = "hello there world";
 const SAID = "You said: hello there world";
@@ -50,7 +51,8 @@ after(async () => {
 });
 
 async function asked(model) {
-  const seen = await upstream.last();
+  // What a prediction comes to is asked for by GET.
+  const seen = (await upstream.requests()).findLast((one) => one.method === "POST");
   assert.match(seen.path, PATHS[model]);
   return seen.text;
 }
@@ -62,7 +64,7 @@ async function all(stream) {
 }
 
 // A stream that is cut when it has begun.
-const cut = (model) => (model === "responses" ? "cut-2600" : "cut-700");
+const cut = (model) => ({ responses: "cut-2600", replicate: "cut-120" })[model] ?? "cut-700";
 
 // Status of the upstream, name of the SDK's class, status that the client sees.
 const FAULTS = [

@@ -18,6 +18,7 @@ PATHS = {
     "bedrock": "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse",
     "cohere": "/v2/chat",
     "ollama": "/api/chat",
+    "replicate": "/v1/models/meta/meta-llama-3-8b-instruct/predictions",
 }
 EMBED_PATHS = {"openai": "/v1/embeddings", "cohere": "/v2/embed", "ollama": "/api/embed"}
 USED = set()

@@ -52,12 +52,13 @@ def test_the_grid_is_whole():
 
 def cut(model):
     """A stream that is cut when it has begun."""
-    return "cut-2600" if model == "responses" else "cut-700"
+    return {"responses": "cut-2600", "replicate": "cut-120"}.get(model, "cut-700")
 
 
 def asked(upstream, model):
     """The last request, which went where this dialect is asked."""
-    seen = upstream.last()
+    # What a prediction comes to is asked for by GET.
+    seen = [one for one in upstream.requests() if one["method"] == "POST"][-1]
     path = PATHS[model]
     streamed = {"gemini": path.replace(":generate", ":streamGenerate"), "bedrock": f"{path}-stream"}
     assert seen["path"] in (path, streamed.get(model)), seen["path"]

@@ -191,6 +191,68 @@ def test_goes_on_from_a_stored_answer(gate, client, upstream):
         client.responses.create(model="openai", input="more", previous_response_id=first.id)
 
 
+def ended(client, answer):
+    """Asks for an answer as OpenAI's guide does, until it has ended."""
+    for _ in range(20):
+        if answer.status not in ("queued", "in_progress"):
+            return answer
+        answer = client.responses.retrieve(answer.id)
+    raise AssertionError(f"it is still {answer.status}")
+
+
+def test_in_the_background(gate, client, upstream):
+    upstream.script("looks-5")
+    answer = client.responses.create(model="responses", input=HELLO, background=True)
+    assert (answer.status, answer.background, answer.usage) == ("queued", True, None)
+    whole = ended(client, answer)
+    assert (whole.id, whole.status, whole.output_text) == (answer.id, "completed", SAID)
+    assert whole.usage.output_tokens == 5
+    with pytest.raises(openai.NotFoundError):
+        client_of(gate, gate.key(user_id="two")).responses.retrieve(answer.id)
+    second = client.responses.create(model="responses", input="more", previous_response_id=whole.id)
+    assert second.previous_response_id == whole.id
+    client.responses.delete(whole.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(whole.id)
+
+
+def test_is_cancelled_in_the_background(client, upstream):
+    upstream.script("looks-1000")
+    answer = client.responses.create(model="responses", input=HELLO, background=True)
+    for _ in range(2):
+        cancelled = client.responses.cancel(answer.id)
+        assert (cancelled.id, cancelled.status) == (answer.id, "cancelled")
+    assert client.responses.retrieve(answer.id).status == "cancelled"
+
+
+def test_streams_in_the_background_and_goes_on_where_it_was_cut(client, upstream):
+    upstream.script("gap-20")
+    seen = []
+    with client.responses.create(
+        model="responses", input=HELLO, background=True, stream=True
+    ) as stream:
+        for event in stream:
+            seen.append(event)
+            if len(seen) == 6:
+                break
+    assert seen[0].type == "response.queued"
+    answer = seen[0].response.id
+    rest = client.responses.retrieve(answer, stream=True, starting_after=seen[-1].sequence_number)
+    seen.extend(rest)
+    assert [event.sequence_number for event in seen] == list(range(len(seen)))
+    deltas = "".join(event.delta for event in seen if event.type == "response.output_text.delta")
+    assert (deltas, seen[-1].type) == (SAID, "response.completed")
+    assert (seen[-1].response.id, seen[-1].response.output_text) == (answer, SAID)
+    assert ended(client, client.responses.retrieve(answer)).output_text == SAID
+
+
+@pytest.mark.parametrize("model", ["openai", "anthropic"])
+def test_nothing_goes_on_by_itself_elsewhere(client, model):
+    with pytest.raises(openai.BadRequestError, match="`background` is not supported") as refused:
+        client.responses.create(model=model, input=HELLO, background=True)
+    assert refused.value.param == "background"
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_errors_have_their_types(client, upstream, model):
     upstream.script("status-429")

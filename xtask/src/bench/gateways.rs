@@ -78,8 +78,10 @@ impl Running {
 /// What starting needs.
 #[derive(Debug)]
 pub(super) struct Starter<'a> {
-    /// The folder of our binaries.
+    /// The folder of the benchmark's own binaries.
     pub(super) bin: &'a Path,
+    /// Tollgate's.
+    pub(super) tollgate: &'a Path,
     /// A folder for configurations, databases and logs.
     pub(super) dir: &'a Path,
     pub(super) pins: &'a Pins,
@@ -142,7 +144,11 @@ impl Starter<'_> {
     }
 
     fn ours<'w>(&self, name: &str, words: impl IntoIterator<Item = &'w str>) -> Line {
-        let program = self.bin.join(name).to_string_lossy().into_owned();
+        self.program(&self.bin.join(name), words)
+    }
+
+    fn program<'w>(&self, program: &Path, words: impl IntoIterator<Item = &'w str>) -> Line {
+        let program = program.to_string_lossy().into_owned();
         Line::new(std::iter::once(program).chain(words.into_iter().map(str::to_owned)))
     }
 
@@ -193,7 +199,8 @@ impl Starter<'_> {
         fs::write(&import, (0..KEYS).map(|n| import_line(n) + "\n").collect::<String>())?;
         let database = format!("sqlite://{}", dir.join("tollgate.db").display());
         let import = import.to_string_lossy();
-        let line = self.ours("tollgate", ["keys", "import", &import, "--database", &database]);
+        let line =
+            self.program(self.tollgate, ["keys", "import", &import, "--database", &database]);
         let output = line.command(None)?.stdin(Stdio::null()).output()?;
         ensure!(
             output.status.success(),
@@ -201,7 +208,7 @@ impl Starter<'_> {
             String::from_utf8_lossy(&output.stderr)
         );
         running.keys = Some(keys);
-        let mut line = self.ours("tollgate", ["serve", "--workers", "2"]);
+        let mut line = self.program(self.tollgate, ["serve", "--workers", "2"]);
         for (name, value) in [
             ("--config", config.to_string_lossy().into_owned()),
             ("--host", running.address.ip().to_string()),

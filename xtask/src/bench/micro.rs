@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 /// More than this many times the baseline's instructions fails the check.
 const WORST: f64 = 1.10;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Micro {
     /// Count the instructions of pieces of the hot path instead, with valgrind.
     #[arg(long)]

@@ -273,6 +273,7 @@ fn trimmed(text: &str, provider: &Provider) -> String {
             if bare { format!("{base}/v1beta") } else { base.to_owned() }
         }
         Dialect::Ollama => without(base, &["/api/chat", "/api/generate", "/api"]).to_owned(),
+        Dialect::Replicate => without(base, &["/models", "/predictions"]).to_owned(),
         Dialect::Oci | Dialect::OciCohere => without(base, &["/actions/chat"]).to_owned(),
         _ => without(base, &["/chat/completions", "/completions", "/responses", "/embeddings"])
             .to_owned(),

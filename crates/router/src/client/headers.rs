@@ -34,6 +34,36 @@ impl Line {
     }
 }
 
+/// A header's value, where it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Value<'a>(Place<'a>);
+
+#[derive(Debug, Clone, Copy)]
+enum Place<'a> {
+    Head(&'a Bytes, (u32, u32)),
+    Map(&'a HeaderValue),
+}
+
+impl Value<'_> {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self.0 {
+            Place::Head(head, at) => head.get(range(at)).unwrap_or_default(),
+            Place::Map(value) => value.as_bytes(),
+        }
+    }
+
+    /// A value that shares the head's memory; `None` where HTTP does not allow it.
+    pub fn shared(&self) -> Option<HeaderValue> {
+        match self.0 {
+            Place::Head(head, _) => {
+                HeaderValue::from_maybe_shared(head.slice_ref(self.bytes())).ok()
+            }
+            Place::Map(value) => Some(value.clone()),
+        }
+    }
+}
+
 fn range((start, end): (u32, u32)) -> std::ops::Range<usize> {
     start as usize..end as usize
 }
@@ -79,19 +109,18 @@ impl Headers {
     }
 
     /// Calls `each` with the name, in lower case, and the value of every header.
-    pub fn for_each(&self, mut each: impl FnMut(&str, &[u8])) {
+    #[inline]
+    pub fn for_each(&self, mut each: impl FnMut(&[u8], Value<'_>)) {
         match &self.0 {
             Form::Raw(head, lines) => {
                 for line in lines {
                     let name = head.get(range(line.name)).unwrap_or_default();
-                    if let Ok(name) = std::str::from_utf8(name) {
-                        each(name, head.get(range(line.value)).unwrap_or_default());
-                    }
+                    each(name, Value(Place::Head(head, line.value)));
                 }
             }
             Form::Map(map) => {
                 for (name, value) in map {
-                    each(name.as_str(), value.as_bytes());
+                    each(name.as_str().as_bytes(), Value(Place::Map(value)));
                 }
             }
         }
@@ -104,8 +133,8 @@ impl Headers {
         }
         let mut map = HeaderMap::with_capacity(self.len());
         self.for_each(|name, value| {
-            let name = HeaderName::from_bytes(name.as_bytes());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+            let name = HeaderName::from_bytes(name);
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.bytes())) {
                 map.append(name, value);
             }
         });

@@ -9,6 +9,7 @@
 use std::{
     future::{Future, poll_fn},
     io::IoSlice,
+    mem::MaybeUninit,
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
@@ -69,6 +70,15 @@ pub(super) struct Failed {
     pub(super) fault: Fault,
 }
 
+/// Waiting for an answer's head.
+#[derive(Default)]
+struct Waiting {
+    /// Bytes of interim answers.
+    interim: usize,
+    /// The head's beginning was parsed in vain.
+    partial: bool,
+}
+
 /// What the rest of an answer is.
 #[derive(Debug)]
 pub(super) enum Framing {
@@ -103,13 +113,13 @@ impl H1 {
     ) -> Result<Answered, Failed> {
         let mut left = self.write_head(method, host, call).map_err(Failed::before)?;
         let whole = left;
-        let mut interim = 0;
+        let mut waiting = Waiting::default();
         poll_fn(|cx| {
             let written = self.poll_write(cx, call, whole, &mut left);
             // The answer may come before the request is written whole, and may be all that is to be
             // had from a connection that takes no more.
             loop {
-                match self.parse(method, &mut interim) {
+                match self.parse(method, &mut waiting) {
                     Ok(None) => {}
                     Ok(Some(mut answered)) => {
                         answered.reusable &= left == 0;
@@ -227,23 +237,37 @@ impl H1 {
     }
 
     /// The answer's head, if it is there whole.
-    fn parse(&mut self, method: &Method, interim: &mut usize) -> Result<Option<Answered>, Fault> {
+    fn parse(&mut self, method: &Method, waiting: &mut Waiting) -> Result<Option<Answered>, Fault> {
         loop {
+            if self.read.is_empty() {
+                return Ok(None);
+            }
             if !begins_head(&self.read) {
                 return Err(no_http("it does not begin so"));
             }
-            if !ends_head(&self.read) {
+            if waiting.partial && !ends_head(&self.read) {
                 if self.read.len() > MAX_HEAD {
                     return Err(no_http("its head is too long"));
                 }
                 return Ok(None);
             }
-            let mut lines = [httparse::EMPTY_HEADER; MAX_LINES];
-            let mut parsed = httparse::Response::new(&mut lines);
-            let length = match parsed.parse(&self.read) {
+            let mut lines = [const { MaybeUninit::uninit() }; MAX_LINES];
+            let mut parsed = httparse::Response::new(&mut []);
+            let parser = httparse::ParserConfig::default();
+            let length = match parser.parse_response_with_uninit_headers(
+                &mut parsed,
+                &self.read,
+                &mut lines,
+            ) {
                 Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
                 Ok(httparse::Status::Complete(_)) => return Err(no_http("its head is too long")),
-                Ok(httparse::Status::Partial) => return Ok(None),
+                Ok(httparse::Status::Partial) if self.read.len() > MAX_HEAD => {
+                    return Err(no_http("its head is too long"));
+                }
+                Ok(httparse::Status::Partial) => {
+                    waiting.partial = true;
+                    return Ok(None);
+                }
                 Err(error) => return Err(no_http(&error.to_string())),
             };
             let code = parsed.code.unwrap_or_default();
@@ -252,8 +276,8 @@ impl H1 {
                 if status == StatusCode::SWITCHING_PROTOCOLS {
                     return Err(no_http("it switches protocols, which nobody asked for"));
                 }
-                *interim += length;
-                if *interim > MAX_INTERIM {
+                waiting.interim += length;
+                if waiting.interim > MAX_INTERIM {
                     return Err(no_http("too many bytes before an answer"));
                 }
                 self.read.advance(length);

@@ -71,6 +71,13 @@ impl Client {
         &self.tokens
     }
 
+    /// Another client for what outlives a request: it shares this one's connections to `base`.
+    pub(crate) fn at(&self, base: &Arc<str>) -> Result<Self, Fault> {
+        let origins = [(base.clone(), self.origin(base)?)];
+        let by_base = RwLock::new(origins.into_iter().collect());
+        Ok(Client { tls: self.tls.clone(), tokens: self.tokens.clone(), by_base })
+    }
+
     /// Closes connections that have been idle for a minute. A timer calls it now and then; without
     /// that, they are closed when the origin is next asked.
     pub fn sweep(&self) {

@@ -87,6 +87,12 @@ impl fmt::Debug for ResponseBody {
 }
 
 impl ResponseBody {
+    /// A body of nothing.
+    pub(crate) fn empty() -> Self {
+        let (conn, framing, asked) = (None, Framing::Length(0), Instant::now());
+        ResponseBody(Body::H1 { conn, framing, reusable: false, asked })
+    }
+
     /// The next piece; `None` is the end, and an error the last item.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         match &mut self.0 {

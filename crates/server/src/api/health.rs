@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use tollgate_gateway::{Gateway, Now, admin::health};
+use tollgate_gateway::{Gateway, Now, admin::health, background};
 
 use super::{Admin, Answer, No, page};
 
@@ -41,6 +41,7 @@ pub(super) async fn metrics(
     }
     gw.metrics.in_flight.set(i64::from(gw.in_flight()));
     gw.metrics.journal_pending.set(i64::try_from(gw.recorder.pending()).unwrap_or(i64::MAX));
+    background::count(&gw).await;
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(page(format, gw.metrics.render()))
 }

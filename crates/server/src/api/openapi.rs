@@ -116,7 +116,12 @@ const OPERATIONS: &[Operation] = &[
         .body("CohereChat"),
     op("post", "/v1/responses", "chat", "OpenAI's responses, streamed or not", Auth::Key)
         .body("Responses"),
-    op("get", "/v1/responses/{id}", "chat", "An answer that its provider keeps", Auth::Key),
+    op("get", "/v1/responses/{id}", "chat", "An answer that its provider keeps", Auth::Key).query(
+        &[
+            ("stream", "true for the events of one in the background"),
+            ("starting_after", "events from behind this sequence_number on"),
+        ],
+    ),
     op("delete", "/v1/responses/{id}", "chat", "The same, deleted", Auth::Key),
     op("get", "/v1/responses/{id}/input_items", "chat", "What it was asked with", Auth::Key),
     op(
@@ -396,6 +401,7 @@ fn schemas() -> Value {
         }},
         "Responses": open(&["model"], json!({
             "model": text, "input": {}, "instructions": text, "stream": { "type": "boolean" },
+            "background": { "type": "boolean" },
             "tools": { "type": "array", "items": {} }, "previous_response_id": text,
         })),
         "Completions": open(&["model", "prompt"], json!({

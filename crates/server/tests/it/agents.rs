@@ -155,6 +155,12 @@ async fn claude_code_goes_on_over_every_kind_of_upstream() {
         assert_eq!(said[0]["thinking"], "Let me think about that.", "{model}: {said:?}");
         let lost = answer.header("x-tollgate-dropped").contains("context_management");
         assert_eq!(lost, model != "claude", "{model}: {}", answer.header("x-tollgate-dropped"));
+        // What the header alone asks for is named; who asks, and what the body tells, is not.
+        let dropped = answer.header("x-tollgate-dropped").to_owned();
+        let lost = dropped.contains("anthropic-beta: a-beta-of-tomorrow-2027-01-01");
+        assert_eq!(lost, model != "claude", "{model}: {dropped}");
+        let noise = dropped.contains("effort-2025") || dropped.contains("claude-code-");
+        assert!(!noise || model == "amazon", "{model}: {dropped}");
         let sent = upstream.last();
         assert!(
             sent.header("user-agent").starts_with("tollgate/"),

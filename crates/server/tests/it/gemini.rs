@@ -333,7 +333,10 @@ async fn a_coding_agent_works_on_google() {
         upstream.script(Reply::named("calls-2").unwrap());
         let answer = messages(&gate, &body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
-        assert_eq!(answer.header("x-tollgate-dropped"), "cache_control,user");
+        let dropped: Vec<&str> = answer.header("x-tollgate-dropped").split(',').collect();
+        let (betas, rest) = dropped.split_at(2);
+        assert_eq!(rest, ["cache_control", "user"]);
+        assert!(betas.iter().all(|beta| beta.starts_with("anthropic-beta: ")), "{betas:?}");
         let blocks = blocks(&answer);
         let kinds: Vec<&str> = blocks.iter().map(|block| block["type"].as_str().unwrap()).collect();
         // The thought, the signature of the call, and the calls.

@@ -14,6 +14,7 @@
 
 mod agents;
 mod azure;
+mod background;
 mod bedrock;
 mod cohere;
 mod commands;
@@ -29,6 +30,7 @@ mod inspect;
 mod keys;
 mod kill;
 mod lifecycle;
+mod media;
 mod models;
 mod oci;
 mod ollama;
@@ -36,9 +38,11 @@ mod places;
 mod postgres;
 mod proxy;
 mod refusals;
+mod replicate;
 mod responses;
 mod seed;
 mod spend;
 mod sync;
 mod text;
+mod things;
 mod vertex;

@@ -144,7 +144,11 @@ fn a_price_map_is_taken_over_and_compared() {
     let refused = sync(folder.path(), from, &[], &[]);
     assert_eq!(refused.status.code(), Some(1));
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(why.contains("40 models where") && why.contains("--force"), "{why}");
+    let dir = folder.path().to_str().unwrap();
+    let list = ["models", "list", "-p", "openai", "--json", "--data-dir", dir];
+    let openai = lines(&run(&list, &[])).len();
+    let compared = format!("40 models where {openai} were known");
+    assert!(why.contains(&compared) && why.contains("--force"), "{why}");
 
     let taken = sync(folder.path(), from, &["--force"], &[]);
     assert!(taken.status.success());

@@ -7,4 +7,5 @@ mod database;
 mod journal;
 mod keys;
 mod open;
+mod pending;
 mod usage;

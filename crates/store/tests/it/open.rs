@@ -36,7 +36,7 @@ on_both!(another_history_is_refused, async |db: &Database| {
 on_both!(many_may_migrate_at_once, async |db: &Database| {
     db.run(
         "DROP TABLE migrations; DROP TABLE keys; DROP TABLE key_successors;
-        DROP TABLE usage; DROP TABLE settings; DROP TABLE spend_log",
+        DROP TABLE usage; DROP TABLE settings; DROP TABLE spend_log; DROP TABLE pending",
     )
     .await;
     let opens: Vec<_> = (0..8)

@@ -10,7 +10,7 @@ use super::{
     openai::{fragments, set},
     refuse::Refuse,
     reply::{Reply, UsageSpec},
-    said::{Finish, Prompt, Said, pieces},
+    said::{Finish, Prompt, SOURCE_TITLE, SOURCE_URL, Said, pieces},
 };
 
 /// A checked request.
@@ -71,7 +71,16 @@ fn blocks(said: &Said, serial: u64) -> Vec<Value> {
         }));
     }
     if let Some(text) = said.text.as_ref().filter(|text| !text.is_empty()) {
-        out.push(json!({"type": "text", "text": text}));
+        let mut block = json!({"type": "text", "text": text});
+        if said.cites {
+            // <https://docs.claude.com/en/docs/agents-and-tools/tool-use/web-search-tool#citations>
+            let citation = json!({
+                "type": "web_search_result_location", "url": SOURCE_URL, "title": SOURCE_TITLE,
+                "encrypted_index": "Eo8BCioIAhgB", "cited_text": text,
+            });
+            set(&mut block, "citations", json!([citation]));
+        }
+        out.push(block);
     }
     for (i, call) in said.calls.iter().enumerate() {
         out.push(json!({
@@ -157,13 +166,18 @@ fn stream_block(index: usize, block: &Value, out: &mut Vec<Bytes>) {
             set(&mut empty, "input", json!({}));
             (empty, deltas)
         }
-        _ => (
-            json!({"type": "text", "text": ""}),
-            pieces(text("text"))
+        _ => {
+            let mut empty = json!({"type": "text", "text": ""});
+            let mut deltas: Vec<Value> = pieces(text("text"))
                 .iter()
                 .map(|piece| json!({"type": "text_delta", "text": piece}))
-                .collect(),
-        ),
+                .collect();
+            for citation in block.get("citations").and_then(Value::as_array).into_iter().flatten() {
+                set(&mut empty, "citations", json!([]));
+                deltas.push(json!({"type": "citations_delta", "citation": citation}));
+            }
+            (empty, deltas)
+        }
     };
     out.push(event("content_block_start", json!({"index": index, "content_block": empty})));
     for delta in deltas {

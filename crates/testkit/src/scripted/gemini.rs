@@ -11,7 +11,7 @@ use super::{
     openai::set,
     refuse::Refuse,
     reply::{Reply, UsageSpec},
-    said::{Finish, Prompt, Said, pieces},
+    said::{Finish, PICTURE, Prompt, SOURCE_TITLE, SOURCE_URL, Said, pieces},
 };
 
 /// A checked request.
@@ -101,6 +101,9 @@ fn parts(said: &Said, ask: &Ask, serial: u64, cut: bool) -> Vec<Value> {
     if let Some(text) = said.text.as_ref().filter(|text| !text.is_empty()) {
         out.extend(texts(text).into_iter().map(|text| json!({"text": text})));
     }
+    if said.picture {
+        out.push(json!({"inlineData": {"mimeType": "image/png", "data": PICTURE}}));
+    }
     for (index, call) in said.calls.iter().enumerate() {
         let mut function = json!({"name": call.name, "args": call.arguments});
         if ask.is_third() {
@@ -115,16 +118,34 @@ fn parts(said: &Said, ask: &Ask, serial: u64, cut: bool) -> Vec<Value> {
     out
 }
 
+/// Its places are counted in bytes.
+/// <https://ai.google.dev/gemini-api/docs/google-search#grounded-response>
+fn grounding(said: &Said) -> Value {
+    let text = said.text.as_deref().unwrap_or_default();
+    json!({
+        "webSearchQueries": ["the source"],
+        "groundingChunks": [{"web": {"uri": SOURCE_URL, "title": SOURCE_TITLE}}],
+        "groundingSupports": [{
+            "segment": {"startIndex": 0, "endIndex": text.len(), "text": text},
+            "groundingChunkIndices": [0],
+        }],
+    })
+}
+
+/// `last` where it is the last one, or all.
 fn piece(
     ask: &Ask,
     serial: u64,
     parts: &[Value],
-    finish: Option<&str>,
+    last: Option<&Said>,
     usage: Option<Value>,
 ) -> Value {
     let mut candidate = json!({"content": {"parts": parts, "role": "model"}, "index": 0});
-    if let Some(finish) = finish {
-        set(&mut candidate, "finishReason", json!(finish));
+    if let Some(said) = last {
+        set(&mut candidate, "finishReason", json!(finish_reason(said)));
+        if said.cites {
+            set(&mut candidate, "groundingMetadata", grounding(said));
+        }
     }
     let mut body = json!({
         "candidates": [candidate],
@@ -140,7 +161,7 @@ fn piece(
 /// The answer as one JSON document.
 pub(super) fn whole(said: &Said, ask: &Ask, reply: &Reply, serial: u64) -> Value {
     let parts = parts(said, ask, serial, false);
-    piece(ask, serial, &parts, Some(finish_reason(said)), usage(said, reply, true))
+    piece(ask, serial, &parts, Some(said), usage(said, reply, true))
 }
 
 /// The answer as SSE events, or as the pieces of a list.
@@ -155,7 +176,7 @@ pub(super) fn events(said: &Said, ask: &Ask, reply: &Reply, serial: u64) -> Vec<
         events.push(error(&Refuse::new(503, "The model is overloaded. Please try again later.")));
     } else {
         let last = usage(said, reply, true);
-        events.push(piece(ask, serial, &[json!({"text": ""})], Some(finish_reason(said)), last));
+        events.push(piece(ask, serial, &[json!({"text": ""})], Some(said), last));
     }
     let list = ask.stream == Stream::List;
     let count = events.len();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     refuse::{Fields, Refuse},
     reply::{Reply, UsageSpec},
-    said::{Finish, Prompt, Said, count_words, pieces},
+    said::{Finish, PICTURE, Prompt, SOURCE_TITLE, SOURCE_URL, Said, count_words, pieces},
 };
 
 /// A checked request.
@@ -305,6 +305,12 @@ pub(super) fn whole(said: &Said, ask: &Ask, reply: &Reply, serial: u64) -> Value
             .collect();
         set(&mut message, "tool_calls", json!(calls));
     }
+    if said.picture {
+        set(&mut message, "images", images());
+    }
+    if said.cites {
+        set(&mut message, "annotations", annotations(said));
+    }
     let choices: Vec<Value> = (0..ask.choices)
         .map(|index| {
             json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish(said)})
@@ -377,6 +383,12 @@ fn deltas(said: &Said, serial: u64) -> Vec<(Value, Option<&'static str>)> {
     for piece in pieces(said.text.as_deref().unwrap_or_default()) {
         out.push((json!({"content": piece}), None));
     }
+    if said.picture {
+        out.push((json!({"content": "", "images": images()}), None));
+    }
+    if said.cites {
+        out.push((json!({"annotations": annotations(said)}), None));
+    }
     for (i, call) in said.calls.iter().enumerate() {
         out.push((
             json!({"tool_calls": [{
@@ -394,6 +406,21 @@ fn deltas(said: &Said, serial: u64) -> Vec<(Value, Option<&'static str>)> {
     }
     out.push((json!({}), Some(finish(said))));
     out
+}
+
+/// As OpenRouter and others that speak OpenAI's chat have pictures in answers.
+/// <https://openrouter.ai/docs/guides/overview/multimodal/image-generation>
+fn images() -> Value {
+    let url = format!("data:image/png;base64,{PICTURE}");
+    json!([{"type": "image_url", "image_url": {"url": url}, "index": 0}])
+}
+
+/// <https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat>
+fn annotations(said: &Said) -> Value {
+    let end = said.text.as_deref().unwrap_or_default().chars().count();
+    json!([{"type": "url_citation", "url_citation": {
+        "start_index": 0, "end_index": end, "url": SOURCE_URL, "title": SOURCE_TITLE,
+    }}])
 }
 
 /// A string in pieces of seven characters, so that JSON is cut where it hurts.

@@ -22,7 +22,12 @@ pub struct Reply {
     pub(super) words: Option<usize>,
     pub(super) parallel_calls: usize,
     pub(super) no_tools: bool,
+    pub(super) picture: bool,
+    pub(super) cites: bool,
     pub(super) error_event: bool,
+    pub(super) looks: Option<u64>,
+    pub(super) fails: bool,
+    pub(super) forgets: bool,
 }
 
 /// The substance of a reply.
@@ -219,6 +224,19 @@ impl Reply {
         self
     }
 
+    /// The same, with a picture behind the text, where the API has pictures in answers.
+    pub fn picture(mut self) -> Self {
+        self.picture = true;
+        self
+    }
+
+    /// The same, where all of the text is from a page of the web: Cohere's cites documents alone, and
+    /// does so by itself.
+    pub fn cites(mut self) -> Self {
+        self.cites = true;
+        self
+    }
+
     /// The same, with a text of this many words.
     pub fn words(mut self, words: usize) -> Self {
         self.words = Some(words);
@@ -231,11 +249,30 @@ impl Reply {
         self
     }
 
+    /// The same, but in the background the answer has ended only after so many looks at it.
+    pub fn looks(mut self, looks: u64) -> Self {
+        self.looks = Some(looks);
+        self
+    }
+
+    /// The same, but in the background the answer ends in a failure.
+    pub fn fails(mut self) -> Self {
+        self.fails = true;
+        self
+    }
+
+    /// The same, but in the background the answer is not found in the end.
+    pub fn forgets(mut self) -> Self {
+        self.forgets = true;
+        self
+    }
+
     /// The reply that a word describes: modifiers joined by `+`, empty for [`Reply::auto`].
     /// Gives `None` for a word it does not know. The words: `status-N`, `retry-S`,
     /// `context-window`, `content-policy`, `quota`, `html`, `empty`, `garbage`, `hang`, `drop`,
     /// `delay-MS`, `gap-MS`, `cut-BYTES`, `stall-EVENTS`, `reasoning`, `cached-N`,
-    /// `cache-write-N`, `no-usage`, `words-N`, `calls-N`, `no-tools`, `error-event`.
+    /// `cache-write-N`, `no-usage`, `words-N`, `calls-N`, `no-tools`, `picture`, `cites`,
+    /// `error-event`, `looks-N`, `fails`, `forgets`.
     pub fn named(words: &str) -> Option<Self> {
         words
             .split('+')
@@ -258,7 +295,11 @@ impl Reply {
             "reasoning" => return Some(self.reasoning("Let me think about that.")),
             "no-usage" => return Some(self.no_usage()),
             "no-tools" => return Some(Reply { no_tools: true, ..self }),
+            "picture" => return Some(self.picture()),
+            "cites" => return Some(self.cites()),
             "error-event" => return Some(self.error_event()),
+            "fails" => return Some(self.fails()),
+            "forgets" => return Some(self.forgets()),
             _ => {}
         }
         let (verb, number) = word.rsplit_once('-')?;
@@ -274,6 +315,7 @@ impl Reply {
             "cached" => Some(self.cached(n)),
             "cache-write" => Some(self.cache_write(n)),
             "words" => Some(self.words(size)),
+            "looks" => Some(self.looks(n)),
             "calls" => Some(Reply { parallel_calls: size, ..self }),
             _ => None,
         }

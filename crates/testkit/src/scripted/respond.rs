@@ -17,15 +17,19 @@ use super::{
     body::{Ending, Paced, Watch},
     cohere, embeddings, gemini, lock, oci, ollama, openai, place,
     refuse::Refuse,
+    replicate,
     reply::{Flavour, Reply, What},
     responses,
     said::{Said, say},
+    stored,
 };
 
 /// Below this path messages take a bearer key, as Apertis' do; Anthropic's own take none.
 /// <https://docs.apertis.ai/api/text-generation/messages>
 const APERTIS: &str = "/apertis";
 
+/// How most others stream.
+const SSE: &str = "text/event-stream; charset=utf-8";
 /// How Amazon's services stream.
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// Google's paths begin so; the model is part of them.
@@ -33,7 +37,7 @@ const GOOGLE: &str = "/v1beta/models";
 
 /// How an error is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spelling {
+pub(super) enum Spelling {
     OpenAi,
     Anthropic,
     Cohere,
@@ -41,6 +45,7 @@ enum Spelling {
     Bedrock,
     Gemini,
     Oci,
+    Replicate,
 }
 
 impl Spelling {
@@ -58,7 +63,7 @@ impl Spelling {
 }
 
 /// A checked request of any dialect.
-enum Ask {
+pub(super) enum Ask {
     OpenAi(openai::Ask),
     Anthropic(anthropic::Ask),
     Cohere(cohere::Ask),
@@ -67,6 +72,8 @@ enum Ask {
     Oci(oci::Ask),
     Responses(responses::Ask),
     Gemini(gemini::Ask),
+    /// A prediction's stream.
+    Replicate(replicate::Stream),
     /// Google's count: `totalTokens`.
     GeminiCount(String, u64),
     /// Bedrock's: `inputTokens`.
@@ -105,6 +112,10 @@ pub(super) async fn respond(
             Err(refuse) => refusal(&refuse, Spelling::Bedrock, serial, watch),
         });
     }
+    let watch = match replicate::respond(&shared, &recorded, serial, watch).await {
+        Ok(answer) => return answer,
+        Err(watch) => watch,
+    };
     let path = recorded.path.strip_prefix(APERTIS).unwrap_or(&recorded.path);
     let path = path.strip_prefix("/v1").unwrap_or(path);
     let spelling = match recorded.path.starts_with(GOOGLE) {
@@ -113,7 +124,9 @@ pub(super) async fn respond(
     };
     let outcome = match (&recorded.method, path) {
         (&Method::GET | &Method::DELETE | &Method::POST, _) if path.starts_with("/responses/") => {
-            stored(&shared, path, &recorded).map(Outcome::Json)
+            authorise(&shared, &recorded, Spelling::OpenAi)
+                .and_then(|()| stored::find(&shared, path, &recorded))
+                .map(Outcome::Stored)
         }
         (&Method::GET, _) => list(&shared, path, &recorded, spelling).map(Outcome::Json),
         (&Method::POST, _) => ask(&shared, path, &recorded, spelling, serial),
@@ -121,12 +134,16 @@ pub(super) async fn respond(
     };
     match outcome {
         Ok(Outcome::Json(value)) => Ok(json_answer(200, &value, watch)),
+        Ok(Outcome::Stored(stored::Found::Whole(value))) => Ok(json_answer(200, &value, watch)),
+        Ok(Outcome::Stored(stored::Found::Events(frames))) => {
+            let body = Paced::new(frames, None, Duration::ZERO, Ending::Clean, watch);
+            Ok(response(200, SSE, serial, body))
+        }
         Ok(Outcome::Scripted(ask, reply)) => {
             if let Ask::Responses(ask) = &*ask
                 && ask.store
             {
-                let whole = responses::whole(&say(&ask.prompt, &reply), ask, serial);
-                lock(&shared.stored).insert(responses::id_of(serial), whole);
+                stored::store(&shared, ask, &reply, serial);
             }
             perform(*ask, *reply, spelling, serial, watch).await
         }
@@ -136,6 +153,7 @@ pub(super) async fn respond(
 
 enum Outcome {
     Json(Value),
+    Stored(stored::Found),
     Scripted(Box<Ask>, Box<Reply>),
 }
 
@@ -150,6 +168,10 @@ fn control(shared: &Shared, what: &str, recorded: &Recorded) -> Value {
         "forget" => {
             lock(&shared.requests).clear();
             lock(&shared.queue).clear();
+            json!({})
+        }
+        "finish" => {
+            stored::finish(shared);
             json!({})
         }
         "script" => {
@@ -178,7 +200,11 @@ fn describe(request: &Recorded) -> Value {
     })
 }
 
-fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result<(), Refuse> {
+pub(super) fn authorise(
+    shared: &Shared,
+    recorded: &Recorded,
+    spelling: Spelling,
+) -> Result<(), Refuse> {
     if spelling == Spelling::Bedrock {
         return bedrock::aws::authorise(recorded, "bedrock");
     }
@@ -191,7 +217,7 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
     let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = match spelling {
         Spelling::OpenAi | Spelling::Cohere | Spelling::Ollama => bearer,
-        Spelling::Bedrock | Spelling::Oci => bearer,
+        Spelling::Bedrock | Spelling::Oci | Spelling::Replicate => bearer,
         Spelling::Anthropic if recorded.path.starts_with(APERTIS) => text("x-api-key").or(bearer),
         Spelling::Anthropic => text("x-api-key"),
         Spelling::Gemini => text("x-goog-api-key"),
@@ -219,6 +245,9 @@ fn authorise(shared: &Shared, recorded: &Recorded, spelling: Spelling) -> Result
         (false, Spelling::Anthropic, None) => Err(Refuse::new(401, "x-api-key header is required")),
         (false, Spelling::Anthropic, Some(_)) => Err(Refuse::new(401, "invalid x-api-key")),
         (false, Spelling::Bedrock, _) => Err(Refuse::new(403, "Missing Authentication Token")),
+        (false, Spelling::Replicate, _) => {
+            Err(Refuse::new(401, "You did not pass a valid authentication token"))
+        }
         (false, Spelling::Oci, _) => Err(Refuse::new(
             401,
             "The required information to complete authentication was not provided.",
@@ -248,34 +277,6 @@ fn list(
         .get(name)
         .map(model)
         .ok_or_else(|| Refuse::new(404, format!("Invalid URL (GET {})", recorded.path)))
-}
-
-/// An answer that is stored: fetched, deleted, or the items that it was asked with.
-fn stored(shared: &Shared, path: &str, recorded: &Recorded) -> Result<Value, Refuse> {
-    authorise(shared, recorded, Spelling::OpenAi)?;
-    let rest = path.strip_prefix("/responses/").unwrap_or_default();
-    let (id, tail) = rest.split_once('/').unwrap_or((rest, ""));
-    let items = match (tail, &recorded.method) {
-        ("", &Method::GET | &Method::DELETE) | ("cancel", &Method::POST) => false,
-        ("input_items", &Method::GET) => true,
-        _ => return Err(Refuse::new(404, format!("Invalid URL ({} {path})", recorded.method))),
-    };
-    let mut stored = lock(&shared.stored);
-    let found = stored
-        .get(id)
-        .cloned()
-        .ok_or_else(|| Refuse::new(404, format!("Response with id '{id}' not found.")))?;
-    if tail == "cancel" {
-        return Err(Refuse::new(400, "Cannot cancel a synchronous response."));
-    }
-    if recorded.method == Method::DELETE {
-        stored.remove(id);
-        return Ok(json!({"id": id, "object": "response", "deleted": true}));
-    }
-    Ok(match items {
-        true => json!({"object": "list", "data": [], "has_more": false}),
-        false => found,
-    })
 }
 
 fn ask(
@@ -342,6 +343,7 @@ fn ask(
         Ask::Oci(ask) => &ask.model,
         Ask::Responses(ask) => &ask.model,
         Ask::Gemini(ask) => &ask.model,
+        Ask::Replicate(_) => "",
         Ask::Embeddings(model, _) | Ask::CountTokens(model, _) => model,
         Ask::GeminiCount(model, _) | Ask::BedrockCount(model, _) => model,
     };
@@ -407,6 +409,7 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
         Spelling::Ollama => Refuse::new(404, format!("model '{model}' not found")),
         Spelling::Bedrock => Refuse::new(400, "The provided model identifier is invalid."),
         Spelling::Oci => Refuse::new(404, format!("Entity with key {model} not found")),
+        Spelling::Replicate => Refuse::new(404, "The requested resource could not be found."),
         Spelling::Gemini => Refuse::new(
             404,
             format!(
@@ -416,7 +419,7 @@ fn unknown_model(model: &str, spelling: Spelling) -> Refuse {
     }
 }
 
-async fn perform(
+pub(super) async fn perform(
     ask: Ask,
     reply: Reply,
     spelling: Spelling,
@@ -462,7 +465,6 @@ async fn perform(
 
 fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
     const JSON: &str = "application/json";
-    const SSE: &str = "text/event-stream; charset=utf-8";
     let whole = |value: Value| (JSON, vec![Bytes::from(value.to_string())]);
     let said = |prompt| -> Said { say(prompt, reply) };
     match ask {
@@ -492,12 +494,14 @@ fn speak(ask: &Ask, reply: &Reply, serial: u64) -> (&'static str, Vec<Bytes>) {
         Ask::Responses(ask) if ask.stream => {
             (SSE, responses::events(&said(&ask.prompt), ask, reply, serial))
         }
+        Ask::Responses(ask) if ask.background => whole(responses::queued(ask, serial)),
         Ask::Responses(ask) => whole(responses::whole(&said(&ask.prompt), ask, serial)),
         Ask::Gemini(ask) => match ask.stream {
             gemini::Stream::No => whole(gemini::whole(&said(&ask.prompt), ask, reply, serial)),
             gemini::Stream::Events => (SSE, gemini::events(&said(&ask.prompt), ask, reply, serial)),
             gemini::Stream::List => (JSON, gemini::events(&said(&ask.prompt), ask, reply, serial)),
         },
+        Ask::Replicate(stream) => (SSE, replicate::events(stream, reply)),
         Ask::GeminiCount(_, words) => whole(json!({"totalTokens": words})),
         Ask::BedrockCount(_, words) => whole(json!({"inputTokens": words})),
         Ask::Embeddings(_, answer) => whole(answer.clone()),
@@ -548,7 +552,12 @@ fn flavoured(status: u16, flavour: Flavour) -> Refuse {
     }
 }
 
-fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Response<Paced> {
+pub(super) fn refusal(
+    refuse: &Refuse,
+    spelling: Spelling,
+    serial: u64,
+    watch: Watch,
+) -> Response<Paced> {
     let body = match spelling {
         Spelling::OpenAi => openai::error(refuse),
         Spelling::Anthropic => anthropic::error(refuse, serial),
@@ -557,6 +566,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
         Spelling::Bedrock => bedrock::error(refuse),
         Spelling::Oci => oci::error(refuse),
         Spelling::Gemini => gemini::error(refuse),
+        Spelling::Replicate => replicate::error(refuse),
     };
     let mut answer = json_answer(refuse.status, &body, watch);
     if spelling == Spelling::Bedrock {
@@ -567,7 +577,7 @@ fn refusal(refuse: &Refuse, spelling: Spelling, serial: u64, watch: Watch) -> Re
     answer
 }
 
-fn json_answer(status: u16, value: &Value, watch: Watch) -> Response<Paced> {
+pub(super) fn json_answer(status: u16, value: &Value, watch: Watch) -> Response<Paced> {
     answer(status, "application/json", value.to_string().into(), watch)
 }
 
@@ -588,7 +598,7 @@ fn response(status: u16, content_type: &str, serial: u64, body: Paced) -> Respon
     answer.body(body).expect("a scripted head is well formed")
 }
 
-fn add_headers(answer: &mut Response<Paced>, reply: &Reply) {
+pub(super) fn add_headers(answer: &mut Response<Paced>, reply: &Reply) {
     for (name, value) in &reply.headers {
         let name = http::HeaderName::try_from(name).expect("a header name");
         answer.headers_mut().insert(name, value.parse().expect("a header value"));

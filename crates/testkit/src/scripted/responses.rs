@@ -10,7 +10,7 @@ use super::{
     CREATED_S,
     refuse::{Fields, Refuse},
     reply::Reply,
-    said::{Finish, Prompt, Said, count_words, pieces},
+    said::{Finish, PICTURE, Prompt, SOURCE_TITLE, SOURCE_URL, Said, count_words, pieces},
 };
 
 /// All that a request may have.
@@ -46,6 +46,9 @@ const FIELDS: &[&str] = &[
     "client_metadata",
 ];
 
+/// The item of a picture.
+const PICTURE_CALL: &str = "image_generation_call";
+
 /// A checked request.
 #[derive(Debug)]
 pub(super) struct Ask {
@@ -53,6 +56,7 @@ pub(super) struct Ask {
     pub(super) prompt: Prompt,
     pub(super) stream: bool,
     pub(super) store: bool,
+    pub(super) background: bool,
     pub(super) previous: Option<String>,
     own: Own,
     encrypted: bool,
@@ -90,7 +94,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
     super::openai::user(&top)?;
     top.one_of("truncation", &["auto", "disabled"])?;
     top.one_of("service_tier", &["auto", "default", "flex", "priority"])?;
-    top.flag("background")?;
+    let background = top.flag("background")?;
     let includes = top.list("include")?;
     let encrypted = includes.iter().any(|name| name == "reasoning.encrypted_content");
     text(&top)?;
@@ -104,6 +108,7 @@ pub(super) fn check(body: &Value) -> Result<Ask, Refuse> {
         model,
         prompt,
         stream: top.flag("stream")?,
+        background,
         store: top.get("store").is_none_or(|store| store != false),
         previous: top.maybe_text("previous_response_id")?.map(str::to_owned),
         own,
@@ -249,8 +254,16 @@ fn offered(top: &Fields<'_>, prompt: &mut Prompt, own: &mut Own) -> Result<(), R
     for (i, tool) in top.list("tools")?.iter().enumerate() {
         let tool = Fields::new(tool, &format!("{}[{i}]", top.path("tools")))?;
         tool.required("type")?;
-        let kinds =
-            ["function", "custom", "namespace", "web_search", "file_search", "local_shell", "mcp"];
+        let kinds = [
+            "function",
+            "custom",
+            "namespace",
+            "web_search",
+            "file_search",
+            "code_interpreter",
+            "local_shell",
+            "mcp",
+        ];
         match tool.one_of("type", &kinds)?.unwrap_or_default() {
             "function" => {
                 let name = tool.text("name")?;
@@ -346,13 +359,20 @@ pub(super) fn whole(said: &Said, ask: &Ask, serial: u64) -> Value {
     answer
 }
 
+/// An answer in the background that nobody has begun with.
+pub(super) fn queued(ask: &Ask, serial: u64) -> Value {
+    let mut answer = begun(ask, serial);
+    answer["status"] = json!("queued");
+    answer
+}
+
 fn begun(ask: &Ask, serial: u64) -> Value {
     let given = |name: &str, default: Value| {
         ask.body.get(name).filter(|value| !value.is_null()).cloned().unwrap_or(default)
     };
     json!({
         "id": id_of(serial), "object": "response", "created_at": CREATED_S,
-        "status": "in_progress", "error": null, "incomplete_details": null,
+        "status": "in_progress", "background": ask.background, "error": null, "incomplete_details": null,
         "instructions": given("instructions", Value::Null),
         "max_output_tokens": given("max_output_tokens", Value::Null),
         "model": ask.model, "output": [],
@@ -399,10 +419,26 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
         items.push(item);
     }
     if let Some(text) = &said.text {
+        let mut annotations = Vec::new();
+        if said.cites {
+            annotations.push(json!({
+                "type": "url_citation", "start_index": 0, "end_index": text.chars().count(),
+                "url": SOURCE_URL, "title": SOURCE_TITLE,
+            }));
+        }
         items.push(json!({
             "id": format!("msg_{serial:06}"), "type": "message", "status": "completed",
             "role": "assistant",
-            "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+            "content": [{
+                "type": "output_text", "text": text, "annotations": annotations, "logprobs": [],
+            }],
+        }));
+    }
+    if said.picture {
+        items.push(json!({
+            "id": format!("ig_{serial:06}"), "type": PICTURE_CALL, "status": "completed",
+            "background": "opaque", "output_format": "png", "quality": "low",
+            "result": PICTURE, "revised_prompt": "A pixel.", "size": "1024x1024",
         }));
     }
     items
@@ -412,6 +448,9 @@ fn output(said: &Said, ask: &Ask, serial: u64) -> Vec<Value> {
 pub(super) fn events(said: &Said, ask: &Ask, reply: &Reply, serial: u64) -> Vec<Bytes> {
     let mut stream = Stream::default();
     let begun = begun(ask, serial);
+    if ask.background {
+        stream.push("response.queued", json!({"response": queued(ask, serial)}));
+    }
     stream.push("response.created", json!({"response": begun}));
     stream.push("response.in_progress", json!({"response": begun}));
     for (index, item) in output(said, ask, serial).iter().enumerate() {
@@ -444,6 +483,9 @@ impl Stream {
 
     /// The events of an item, from its beginning to its end.
     fn item(&mut self, index: usize, item: &Value) {
+        if item["type"] == PICTURE_CALL {
+            return self.picture(index, item);
+        }
         let id = &item["id"];
         let mut first = item.clone();
         first["status"] = json!("in_progress");
@@ -474,6 +516,9 @@ impl Stream {
         let parts = if member == "content" { "content_part" } else { "reasoning_summary_part" };
         if let Some(mut part) = part.clone() {
             part["text"] = json!("");
+            if member == "content" {
+                part["annotations"] = json!([]);
+            }
             self.push(&format!("response.{parts}.added"), placed(json!({"part": part})));
         }
         for piece in pieces(&text) {
@@ -482,6 +527,11 @@ impl Stream {
                 data["logprobs"] = json!([]);
             }
             self.push(&format!("response.{kind}.delta"), placed(data));
+        }
+        let cited = part.as_ref().and_then(|part| part["annotations"].as_array());
+        for (n, annotation) in cited.into_iter().flatten().enumerate() {
+            let data = placed(json!({"annotation_index": n, "annotation": annotation}));
+            self.push("response.output_text.annotation.added", data);
         }
         let name = if at.is_some() { "text" } else { member };
         let mut data = json!({name: text});
@@ -494,6 +544,19 @@ impl Stream {
         self.push(&format!("response.{kind}.done"), placed(data));
         if let Some(part) = part {
             self.push(&format!("response.{parts}.done"), placed(json!({"part": part})));
+        }
+        self.push("response.output_item.done", json!({"output_index": index, "item": item}));
+    }
+
+    /// <https://platform.openai.com/docs/api-reference/responses-streaming/response/image_generation_call>
+    fn picture(&mut self, index: usize, item: &Value) {
+        let id = &item["id"];
+        let first =
+            json!({"id": id, "type": PICTURE_CALL, "status": "in_progress", "result": null});
+        self.push("response.output_item.added", json!({"output_index": index, "item": first}));
+        for step in ["in_progress", "generating", "completed"] {
+            let data = json!({"output_index": index, "item_id": id});
+            self.push(&format!("response.{PICTURE_CALL}.{step}"), data);
         }
         self.push("response.output_item.done", json!({"output_index": index, "item": item}));
     }

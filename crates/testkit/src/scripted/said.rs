@@ -4,6 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::reply::{Reply, What};
 
+/// The picture of an answer that has one: one pixel, a PNG in base64.
+pub(super) const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+/// The page that an answer is from which cites.
+pub(super) const SOURCE_URL: &str = "https://example.com/source";
+/// Its title.
+pub(super) const SOURCE_TITLE: &str = "The source";
+
 /// What a request asks for.
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
@@ -53,6 +60,10 @@ pub(super) struct Said {
     pub(super) reasoning: Option<String>,
     pub(super) text: Option<String>,
     pub(super) calls: Vec<Called>,
+    /// Whether [`PICTURE`] follows the text.
+    pub(super) picture: bool,
+    /// Whether the text is cited.
+    pub(super) cites: bool,
     pub(super) finish: Finish,
     pub(super) input: u64,
     pub(super) output: u64,
@@ -102,6 +113,8 @@ pub(super) fn say(prompt: &Prompt, reply: &Reply) -> Said {
     let called: u64 = calls.iter().map(|c| 2 + count_words(&c.arguments.to_string())).sum();
     Said {
         reasoning,
+        picture: reply.picture && calls.is_empty(),
+        cites: reply.cites && calls.is_empty(),
         text,
         calls,
         finish,

@@ -94,3 +94,38 @@ async fn oci_answers_signed_requests_alone() {
         assert_eq!(answer.json(), json!({ "code": "NotAuthenticated", "message": why }));
     }
 }
+
+#[tokio::test]
+async fn replicate_knows_what_each_model_takes() {
+    let up = ScriptedUpstream::start().await;
+    let llama = "/v1/models/meta/meta-llama-3-8b-instruct/predictions";
+    let body = json!({ "input": { "prompt": "hello there" } });
+    let made = post(&up, llama, &body).await;
+    assert_eq!((made.status.as_u16(), &made.json()["status"]), (201, &json!("starting")));
+    let urls = made.json()["urls"].clone();
+    let stream = call::call("GET", urls["stream"].as_str().unwrap(), &[], "").await;
+    assert!(stream.text().starts_with("event: output\n"), "{}", stream.text());
+    assert!(stream.text().ends_with("data: {}\n\n"), "{}", stream.text());
+    let get = urls["get"].as_str().unwrap();
+    assert_eq!(call::call("GET", get, &[], "").await.status, 401);
+    let told = call::get(get, "k").await.json();
+    assert_eq!(told["output"], json!(["You", " said:", " hello", " there"]));
+    assert_eq!(told["metrics"]["output_token_count"], 4);
+
+    let claude = "/v1/models/anthropic/claude-4-sonnet/predictions";
+    for (path, body, status) in [
+        (llama, json!({ "prompt": "hi" }), 422),
+        (llama, json!({ "input": { "prompt": "hi", "messages": [] } }), 422),
+        (llama, json!({ "input": { "prompt": "hi", "stop_sequences": ["a"] } }), 422),
+        (llama, json!({ "input": { "prompt": "hi" }, "version": "x" }), 422),
+        (llama, json!({ "input": {} }), 422),
+        (claude, json!({ "input": { "prompt": "hi", "max_tokens": 20 } }), 422),
+        (claude, json!({ "input": { "prompt": "hi", "temperature": 1 } }), 422),
+        ("/v1/predictions", json!({ "input": { "prompt": "hi" } }), 422),
+        ("/v1/models/acme/nothing/predictions", json!({ "input": { "prompt": "hi" } }), 404),
+    ] {
+        let answer = post(&up, path, &body).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        assert!(answer.json()["detail"].is_string());
+    }
+}

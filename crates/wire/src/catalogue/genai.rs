@@ -209,7 +209,7 @@ fn as_of(dated: Vec<Dated>, day: &str) -> Result<BTreeMap<String, Price>, String
     found.ok_or_else(|| "no price on that day yet".to_owned())
 }
 
-fn put(rates: &mut Rates, rare: &mut Vec<(Kind, i64)>, kind: Kind, rate: i64) {
+pub(super) fn put(rates: &mut Rates, rare: &mut Vec<(Kind, i64)>, kind: Kind, rate: i64) {
     match kind {
         Kind::Input => rates.input = rate,
         Kind::Output => rates.output = rate,
@@ -235,9 +235,13 @@ fn femto(price: &Price, power: u8) -> Result<i64, String> {
         Price::Number(number) => number.to_string(),
         Price::Tiered { .. } => return Err("a tier has no tiers".to_owned()),
     };
+    femto_of(&text, power)
+}
+
+/// The same of a decimal text.
+pub(super) fn femto_of(text: &str, power: u8) -> Result<i64, String> {
     let rate = femto_from_usd_text(&format!("{text}e-{power}"));
-    let rate = rate.map_err(|why| format!("price `{text}`: {why}"))?;
-    if rate < 0 { Err(format!("price `{text}` is below nothing")) } else { Ok(rate) }
+    rate.map_err(|why| format!("price `{text}`: {why}"))
 }
 
 #[cfg(test)]

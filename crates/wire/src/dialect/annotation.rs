@@ -5,6 +5,9 @@
 //! [{"type":"url_citation","url_citation":{"start_index":0,"end_index":9,"url":"…","title":"…"}}]
 //! ```
 //!
+//! What else a provider says of its searches (`related_questions`, the pages' dates, the licence of a
+//! passage) has no place in other dialects.
+//!
 //! Places count the characters of all the texts of a choice, one after another.
 //! <https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat>
 //!

@@ -24,6 +24,10 @@ impl Body {
         self.fields.iter().any(|(other, _)| other == name)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Writes a field; `fill` writes the value.
     pub(super) fn put(&mut self, name: &'static str, fill: impl FnOnce(&mut BytesMut)) {
         let mut value = BytesMut::new();

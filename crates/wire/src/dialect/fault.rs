@@ -56,6 +56,8 @@ const CONTENT_POLICY: &[&str] = &[
     "content_filter",
     "datainspectionfailed",
     "data_inspection_failed",
+    // Replicate's models
+    "flagged as sensitive",
     // OCI's guardrails
     "inappropriate content detected",
 ];

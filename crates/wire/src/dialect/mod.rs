@@ -20,6 +20,7 @@ pub mod oci;
 pub mod ollama;
 pub mod openai;
 mod preset;
+pub mod replicate;
 pub mod responses;
 mod search;
 mod sieve;
@@ -30,7 +31,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    exchange::{CannotAsk, Malformed, Payload},
+    exchange::{
+        CannotAsk, Malformed, Payload,
+        follow::{Asked, Next},
+    },
     fault::Fault,
     matrix::Dialect,
     op::chat::{Event, Request, Response},
@@ -89,6 +93,11 @@ pub trait Upstream: Sync {
     fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
     /// A state machine that reads a stream.
     fn decoder(&self) -> Box<dyn Decode>;
+    /// What an answer says is to be asked next, where the provider answers with a job. `Err` where
+    /// the job has failed.
+    fn follow(&self, _body: &[u8], _asked: Asked<'_>) -> Result<Next, Fault> {
+        Ok(Next::Answer)
+    }
     /// The hub's request as a body whose tokens are to be counted. Only for dialects that
     /// [`crate::matrix::upstream`] gives a path for it.
     fn write_count(
@@ -154,6 +163,7 @@ pub fn upstream(dialect: Dialect) -> Option<&'static dyn Upstream> {
         Dialect::OciCohere => &oci::cohere::OciCohere,
         Dialect::Tgi => &text::Tgi,
         Dialect::WatsonxText => &text::WatsonxText,
+        Dialect::Replicate => &replicate::Replicate,
         Dialect::Gemini => &gemini::Gemini,
         Dialect::Responses => &responses::Responses,
         _ => return None,

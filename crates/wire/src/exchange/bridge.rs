@@ -5,16 +5,23 @@
 //! name and remembers how the answer ended.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, Unsupported, head, thread};
+use super::{
+    Call, CannotAsk, Exchange, Malformed, Payload, Unsupported,
+    follow::{Asked, Next},
+    head, thread,
+};
 use crate::{
     Dialect, Operation,
-    dialect::{self, Decode, Encode, Surface, Upstream, Write, fault::says_something},
+    dialect::{
+        self, Decode, Encode, Surface, Upstream, Write, anthropic::tells_more,
+        fault::says_something,
+    },
     fault::{Fault, FaultKind},
-    op::chat::{Delta, Event, Part, Reason, Response},
+    op::chat::{Delta, Event, Part, Reason, Request, Response},
     refusal::Refusal,
     target::Target,
     usage::Usage,
@@ -26,6 +33,9 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_HASHED: usize = 1024;
 /// Bytes of text that an estimate takes for a token.
 const BYTES_A_TOKEN: u64 = 4;
+
+/// Most features that are named as lost.
+const MAX_BETAS: usize = 16;
 
 /// An exchange between dialects.
 pub struct Bridge {
@@ -52,6 +62,8 @@ pub struct Bridge {
     pieces: u64,
     answer_bytes: u64,
     dropped: Vec<String>,
+    /// Answers of a job so far.
+    followed: u32,
 }
 
 /// Both ends of a stream.
@@ -114,6 +126,7 @@ impl Bridge {
             pieces: 0,
             answer_bytes: 0,
             dropped: Vec::new(),
+            followed: 0,
         }
     }
 
@@ -190,6 +203,30 @@ impl Bridge {
     }
 }
 
+impl Bridge {
+    /// Features that a header asks for: Bedrock has them in the body; elsewhere those are named that
+    /// nothing in the body tells of.
+    fn betas(&mut self, headers: &[(HeaderName, HeaderValue)], ask: &mut Request) {
+        let betas = head::betas(headers);
+        match (self.surface, self.upstream) {
+            (_, Dialect::Bedrock) if betas.is_empty() => {}
+            (_, Dialect::Bedrock) => {
+                let raw = serde_json::value::to_raw_value(&betas).ok();
+                ask.extra.extend(raw.map(|raw| ("anthropic_beta".into(), raw)));
+            }
+            (Dialect::Anthropic, upstream) if upstream != Dialect::Anthropic => {
+                for beta in betas.into_iter().filter(|beta| tells_more(beta)).take(MAX_BETAS) {
+                    let name = format!("anthropic-beta: {beta}");
+                    if !self.dropped.contains(&name) {
+                        self.dropped.push(name);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Exchange for Bridge {
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk> {
         let surface = self.client()?;
@@ -200,11 +237,9 @@ impl Exchange for Bridge {
         })?;
         thread::refuse(self.surface, payload)?;
         let mut ask = surface.read(payload)?;
-        if self.upstream == Dialect::Bedrock {
-            ask.extra.extend(head::betas(&payload.headers));
-        }
         let path = head::path(self.operation, self.upstream, to, ask.stream)?;
         self.dropped.clear();
+        self.betas(&payload.headers, &mut ask);
         dialect::hears(self.surface, &ask, to, &mut self.dropped)?;
         let encoder = ask.stream.then(|| surface.encoder(&ask));
         self.writer = if ask.stream { None } else { surface.writer(&ask) };
@@ -248,6 +283,14 @@ impl Exchange for Bridge {
             Some(writer) => writer.write(&reply),
             None => self.client()?.write(&reply),
         })
+    }
+
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        let asked = Asked { to, stream: self.stream.is_some(), times: self.followed };
+        self.followed = self.followed.saturating_add(1);
+        let upstream = self.provider();
+        let upstream = upstream.map_err(|why| Fault::new(FaultKind::BadResponse, why.message))?;
+        upstream.follow(body, asked)
     }
 
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {

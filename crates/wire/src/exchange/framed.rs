@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, follow::Next};
 use crate::{
     fault::{Fault, FaultKind},
     frame::aws::{self, Frame},
@@ -69,6 +69,10 @@ impl Exchange for Framed {
         self.inner.reply(body)
     }
 
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        self.inner.follow(body, to)
+    }
+
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {
         let Framed { inner, frames } = self;
         frames.push(chunk, |frame| {
@@ -99,6 +103,10 @@ impl Exchange for Framed {
 
     fn finish_reason(&self) -> Option<&str> {
         self.inner.finish_reason()
+    }
+
+    fn unfinished(&self) -> Option<&str> {
+        self.inner.unfinished()
     }
 
     fn dropped(&self) -> &[String] {

@@ -6,8 +6,9 @@ use http::{
 };
 
 use super::Unsupported;
-use crate::{Dialect, Operation, matrix, op::chat::Raw, place, provider, target::Target};
+use crate::{Dialect, Operation, dialect::replicate, matrix, place, provider, target::Target};
 
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
@@ -64,6 +65,9 @@ pub(super) fn headers(
     let mut headers = Vec::with_capacity(8);
     headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     headers.push((ACCEPT, HeaderValue::from_static(accept)));
+    if dialect == Dialect::Replicate && !streamed {
+        headers.push((PREFER, HeaderValue::from_static(replicate::PATIENCE)));
+    }
     if dialect == Dialect::Anthropic {
         headers.push((ANTHROPIC_VERSION, HeaderValue::from_static("2023-06-01")));
     }
@@ -83,21 +87,15 @@ pub(super) fn headers(
     headers
 }
 
-/// The features that the client's `anthropic-beta` headers ask for, as the member `anthropic_beta`:
-/// Bedrock has them in the body.
-pub(super) fn betas(own: &[(HeaderName, HeaderValue)]) -> Option<(Box<str>, Raw)> {
-    let betas: Vec<&str> = own
-        .iter()
+/// The features that the client's `anthropic-beta` headers ask for.
+pub(super) fn betas(own: &[(HeaderName, HeaderValue)]) -> Vec<&str> {
+    own.iter()
         .filter(|(name, _)| *name == ANTHROPIC_BETA)
         .filter_map(|(_, value)| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|beta| !beta.is_empty())
-        .collect();
-    if betas.is_empty() {
-        return None;
-    }
-    serde_json::value::to_raw_value(&betas).ok().map(|raw| ("anthropic_beta".into(), raw))
+        .collect()
 }
 
 /// A later header takes the place of an earlier one, save where a list may have many.
@@ -109,7 +107,7 @@ fn put(headers: &mut Vec<(HeaderName, HeaderValue)>, name: HeaderName, value: He
 }
 
 /// The path of a base URL, without a slash at the end.
-fn base_path(base: &str) -> &str {
+pub(super) fn base_path(base: &str) -> &str {
     let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
     rest.find('/').and_then(|i| rest.get(i..)).unwrap_or("").trim_end_matches('/')
 }

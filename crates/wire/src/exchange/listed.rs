@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, bridge::Bridge};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, bridge::Bridge, follow::Next};
 use crate::{
     fault::Fault,
     frame::sse::{self, TooLong},
@@ -90,6 +90,10 @@ impl Exchange for Listed {
         self.inner.reply(body)
     }
 
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        self.inner.follow(body, to)
+    }
+
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {
         if !self.wanted {
             return self.inner.push(chunk, out);
@@ -129,6 +133,10 @@ impl Exchange for Listed {
 
     fn finish_reason(&self) -> Option<&str> {
         self.inner.finish_reason()
+    }
+
+    fn unfinished(&self) -> Option<&str> {
+        self.inner.unfinished()
     }
 
     fn dropped(&self) -> &[String] {

@@ -50,6 +50,12 @@ pub const LOSSES: &[Loss] = &[
     Loss {
         dialect: Dialect::Anthropic,
         side: Side::Stream,
+        path: "container",
+        why: "where code ran is said at the end of a stream, and only clients of messages can go on there",
+    },
+    Loss {
+        dialect: Dialect::Anthropic,
+        side: Side::Stream,
         path: "usage.cache_creation",
         why: "a count that the upstream leaves out is 0",
     },
@@ -273,13 +279,19 @@ pub const LOSSES: &[Loss] = &[
         dialect: Dialect::Gemini,
         side: Side::Stream,
         path: "candidates.0.citationMetadata",
-        why: "what stands beside a candidate passes where OpenAI has a word for it",
+        why: "passages that have an address become citations; licences have no other word",
     },
     Loss {
         dialect: Dialect::Gemini,
         side: Side::Stream,
         path: "candidates.0.finishReason",
         why: "the hub has few reasons: the others become one of them",
+    },
+    Loss {
+        dialect: Dialect::Gemini,
+        side: Side::Stream,
+        path: "candidates.0.groundingMetadata",
+        why: "what is known by heart and where from becomes citations, which are grounding here",
     },
     Loss {
         dialect: Dialect::Gemini,
@@ -442,6 +454,12 @@ pub const LOSSES: &[Loss] = &[
         side: Side::Stream,
         path: "deltas",
         why: "what a provider says only at an item's end is sent as its delta, too",
+    },
+    Loss {
+        dialect: Dialect::Responses,
+        side: Side::Stream,
+        path: "deltas.response_code_interpreter_call_code_delta",
+        why: "an item that only its provider knows comes whole",
     },
     Loss {
         dialect: Dialect::Responses,

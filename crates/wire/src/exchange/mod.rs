@@ -6,6 +6,7 @@
 pub mod bridge;
 pub mod count;
 pub mod embed;
+pub mod follow;
 mod framed;
 mod head;
 pub mod listed;
@@ -87,7 +88,7 @@ impl Unsupported {
     /// one.
     fn way_out(&self) -> &'static str {
         match self.param.as_str() {
-            "previous_response_id" | "conversation" | "prompt" => "",
+            "previous_response_id" | "conversation" | "prompt" | "container" | "file_id" => "",
             _ => "; set `drop_params: true` to send without it",
         }
     }
@@ -102,11 +103,14 @@ pub enum CannotAsk {
     /// This target cannot; another might.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// The body names something that is not the client's, or is not at all.
+    #[error(transparent)]
+    NotFound(Malformed),
 }
 
 /// One request against one target. Made anew for every attempt.
 ///
-/// The order of calls is: `call` once; then either `reply` once, or `push` any number of times and
+/// The order of calls is: `call` once; `follow` while there is a job; then either `reply` once, or `push` any number of times and
 /// `end` once. `usage`, `done` and `dropped` are true at any moment.
 pub trait Exchange: Send {
     /// The request for the upstream.
@@ -116,6 +120,13 @@ pub trait Exchange: Send {
     /// `Malformed` when it is not what the upstream's dialect says, an error object with status
     /// 200 included.
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed>;
+
+    /// What is to be asked after a whole answer (status 2xx) of a provider that answers with jobs
+    /// ([`crate::Dialect::answers_with_jobs`]); asked for each of its answers before `reply` or
+    /// `push`. `Err` where the job has failed.
+    fn follow(&mut self, _body: &[u8], _to: &Target) -> Result<follow::Next, Fault> {
+        Ok(follow::Next::Answer)
+    }
 
     /// A piece of a stream, cut anywhere; appends what the client is to see to `out`. An error
     /// event inside the stream comes back as the `Err`, after what preceded it was appended.
@@ -139,6 +150,12 @@ pub trait Exchange: Send {
     /// Why the answer ended, in OpenAI's words (`stop`, `length`, `tool_calls`,
     /// `content_filter`), once known.
     fn finish_reason(&self) -> Option<&str>;
+
+    /// The provider's own id of an answer that it goes on with by itself, whoever listens: one that
+    /// was asked for in the background and has not ended as far as is known.
+    fn unfinished(&self) -> Option<&str> {
+        None
+    }
 
     /// Parameters that were left out because the target cannot do them and `drop_params` is set.
     fn dropped(&self) -> &[String];

@@ -11,10 +11,16 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, CannotAsk, Exchange, Malformed, Payload};
+use super::{Call, CannotAsk, Exchange, Malformed, Payload, follow::Next};
 use crate::{
-    Dialect, Operation, fault::Fault, json::Scan, peek::peek, provider::Patch, refusal::Refusal,
-    target::Target, usage::Usage,
+    Dialect, Operation,
+    fault::Fault,
+    json::Scan,
+    peek::{peek, peek_named},
+    provider::Patch,
+    refusal::Refusal,
+    target::Target,
+    usage::Usage,
 };
 
 /// Most paths of one request.
@@ -105,11 +111,15 @@ impl Ruled {
 
     /// The payload with another body.
     fn payload(&self, old: &Payload, body: Bytes) -> Result<Payload, Malformed> {
-        let mut peek = peek(self.surface, self.operation, &body)
+        let read = if old.peek.named { peek_named } else { peek };
+        let mut peek = read(self.surface, self.operation, &body)
             .map_err(|why| Malformed { message: why.message, param: why.param })?;
         // Some dialects say these in the path.
         peek.model.clone_from(&old.peek.model);
         peek.stream = old.peek.stream;
+        peek.listed = old.peek.listed;
+        // It is not of the body.
+        peek.tenant.clone_from(&old.peek.tenant);
         Ok(Payload { body, peek, headers: old.headers.clone(), received_s: old.received_s })
     }
 
@@ -183,6 +193,10 @@ impl Exchange for Ruled {
         self.inner.reply(body)
     }
 
+    fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
+        self.inner.follow(body, to)
+    }
+
     fn push(&mut self, chunk: &Bytes, out: &mut BytesMut) -> Result<(), Fault> {
         self.inner.push(chunk, out)
     }
@@ -205,6 +219,10 @@ impl Exchange for Ruled {
 
     fn finish_reason(&self) -> Option<&str> {
         self.inner.finish_reason()
+    }
+
+    fn unfinished(&self) -> Option<&str> {
+        self.inner.unfinished()
     }
 
     fn dropped(&self) -> &[String] {

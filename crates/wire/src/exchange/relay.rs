@@ -12,18 +12,23 @@
 mod ear;
 pub(crate) mod edit;
 mod facts;
+mod ids;
 mod items;
 mod stamp;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 
+pub(super) use self::{ear::ended, facts::Facts, stamp::Stamp};
 use self::{
     ear::{Ear, Verdict},
     edit::{Asked, Edits},
 };
-pub(super) use self::{facts::Facts, stamp::Stamp};
-use super::{Call, CannotAsk, Exchange, Malformed, Payload, head, thread};
+use super::{
+    Call, CannotAsk, Exchange, Malformed, Payload, head,
+    seal::{Place, Tenant},
+    thread,
+};
 use crate::{
     Dialect, Operation,
     fault::{Fault, FaultKind},
@@ -79,6 +84,18 @@ impl Relay {
         }
     }
 
+    /// Whether a request of responses asks for an answer in the background.
+    pub(super) fn in_background(payload: &Payload) -> bool {
+        Edits::new(&payload.body, &payload.peek).says(stamp::BACKGROUND)
+    }
+
+    /// For the stream of an answer that is kept at this place: what is asked for is there already.
+    pub(super) fn resumed(tenant: &Tenant, place: Place) -> Self {
+        let mut relay = Relay::new(Operation::Chat, Dialect::Responses, "");
+        relay.ear.stamp = Stamp::of(tenant, place);
+        relay
+    }
+
     /// Lets the whole events of `buffer` pass; how many bytes that were.
     fn pass(&mut self, buffer: &[u8], out: &mut BytesMut) -> Result<usize, Fault> {
         // `buffer[sent..at]` has been heard and is still to be passed on.
@@ -124,12 +141,17 @@ impl Relay {
                 }
                 Err(fault) => {
                     out.extend_from_slice(between(sent, start));
-                    return Err(*fault);
+                    return Err(self.reworded(*fault));
                 }
             }
         }
         out.extend_from_slice(between(sent, at));
         Ok(self.boundary.take())
+    }
+
+    /// A fault that names what the request names, as the client knows it.
+    fn reworded(&self, fault: Fault) -> Fault {
+        Fault { message: self.ear.stamp.reworded(fault.message), ..fault }
     }
 
     /// The last event, whose blank line is missing, if it is whole all the same.
@@ -167,10 +189,11 @@ impl Exchange for Relay {
         if streamed && matches!(self.dialect, Dialect::Openai | Dialect::Completions) {
             self.ear.hide_usage = edits.ask_for_usage(to) == Asked::ByUs;
         }
-        if self.dialect == Dialect::Responses {
-            self.ear.stamp.ask(&mut edits, payload, to)?;
+        if matches!(self.dialect, Dialect::Responses | Dialect::Anthropic) {
+            self.ear.stamp.ask(self.dialect, &mut edits, payload, to)?;
         }
         edits.patches(to);
+        self.ear.background = self.dialect == Dialect::Responses && edits.says(stamp::BACKGROUND);
         self.ear.prompt_bytes = payload.body.len() as u64;
         if *self.shown_model != *to.model {
             self.stamp = Some(serde_json::to_vec(&*self.shown_model).unwrap_or_default().into());
@@ -183,7 +206,7 @@ impl Exchange for Relay {
         let facts = Facts::read(self.dialect, &body)
             .map_err(|flaw| Malformed::new(format!("the upstream's answer is not JSON: {flaw}")))?;
         if facts.error {
-            let message = crate::dialect::fault_inside(&body).message;
+            let message = self.reworded(crate::dialect::fault_inside(&body)).message;
             return Err(Malformed::new(format!("the upstream answered with an error: {message}")));
         }
         let (field, there) = match (self.operation, self.dialect) {
@@ -203,7 +226,7 @@ impl Exchange for Relay {
             return Err(Malformed::at(field, format!("the upstream's answer has no `{field}`")));
         }
         self.ear.whole(&facts, &body, self.operation);
-        if self.dialect == Dialect::Responses {
+        if matches!(self.dialect, Dialect::Responses | Dialect::Anthropic) {
             return Ok(self.ear.stamp.stamped(&facts, &body).unwrap_or(body));
         }
         Ok(match (&self.stamp, facts.model) {
@@ -272,12 +295,16 @@ impl Exchange for Relay {
         self.ear.finish
     }
 
+    fn unfinished(&self) -> Option<&str> {
+        self.ear.unfinished.as_deref().filter(|_| !self.ear.done || self.ear.finish.is_none())
+    }
+
     fn dropped(&self) -> &[String] {
         &[]
     }
 
     fn fault(&self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Fault {
-        crate::dialect::fault(status, headers, &body)
+        self.reworded(crate::dialect::fault(status, headers, &body))
     }
 
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {

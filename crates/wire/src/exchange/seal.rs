@@ -17,14 +17,22 @@
 //! ```text
 //! msg_67cc… - base64url( place (3 bytes) · HMAC-SHA256(tenant, "item" · place · id) (15 bytes) )
 //! ```
+//!
+//! How containers and files are named, [`Thing`] says.
 
-use std::fmt;
+mod thing;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::target::Target;
+pub use self::thing::Thing;
+use crate::{Secret, target::Target};
 
 const VERSION: u8 = 1;
 const PLACE: usize = 8;
@@ -41,9 +49,24 @@ const ITEM_MARK: usize = 18;
 /// The same in base64.
 const ITEM_MARK_TEXT: usize = 24;
 
-/// Whose a request is: the key that its ids are marked with.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Tenant([u8; 32]);
+/// Whose a request is: the key that its ids are marked with, made when there is one to mark. Few
+/// requests have any.
+#[derive(Clone)]
+pub struct Tenant(Arc<Whose>);
+
+struct Whose {
+    secret: Box<[u8]>,
+    name: Box<str>,
+    key: OnceLock<[u8; 32]>,
+}
+
+impl PartialEq for Tenant {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Tenant {}
 
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,19 +112,30 @@ impl Tenant {
     }
 
     fn item_maker(&self, tag: [u8; TAG], id: &str) -> Hmac<Sha256> {
-        maker(&self.0, &[b"item", &tag, id.as_bytes()])
+        maker(self.key(), &[b"item", &tag, id.as_bytes()])
     }
 
     /// The tenant `name` of the gateway whose secret is `secret`.
     pub fn new(secret: &[u8], name: &str) -> Self {
-        Tenant(mac(secret, &[b"tollgate tenant", name.as_bytes()]))
+        let (secret, name) = (secret.into(), name.into());
+        Tenant(Arc::new(Whose { secret, name, key: OnceLock::new() }))
+    }
+
+    fn key(&self) -> &[u8; 32] {
+        let Whose { secret, name, key } = &*self.0;
+        key.get_or_init(|| mac(secret, &[b"tollgate tenant", name.as_bytes()]))
     }
 
     /// Where a target's answers are.
     pub fn place(&self, to: &Target) -> Place {
-        let key = to.credential.as_ref().map(crate::Secret::expose).unwrap_or_default();
-        let (name, base) = (to.provider.name.as_bytes(), to.base.as_bytes());
-        let whole = mac(&self.0, &[b"place", name, base, key.as_bytes()]);
+        self.place_at(&to.provider.name, &to.base, to.credential.as_ref())
+    }
+
+    /// The same of a provider, its address and our key there.
+    pub(super) fn place_at(&self, provider: &str, base: &str, key: Option<&Secret>) -> Place {
+        let key = key.map(Secret::expose).unwrap_or_default();
+        let parts = [b"place", provider.as_bytes(), base.as_bytes(), key.as_bytes()];
+        let whole = mac(self.key(), &parts);
         let mut place = [0; PLACE];
         place.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
         Place(place)
@@ -138,7 +172,7 @@ impl Tenant {
     }
 
     fn maker(&self, place: Place, id: &[u8]) -> Hmac<Sha256> {
-        maker(&self.0, &[&[VERSION], &place.0, id])
+        maker(self.key(), &[&[VERSION], &place.0, id])
     }
 }
 

@@ -15,8 +15,9 @@ use serde::Deserialize;
 pub use self::{fill::with_model, sign_in::SignIn};
 use crate::{
     Auth, Dialect, Login, Operation, Provider, Secret,
+    dialect::text::is_form,
     login::Aws,
-    provider::{Embeds, Frames, Patch},
+    provider::{Embeds, Frames, Inputs, Patch},
 };
 
 /// A variable of a provider's templates.
@@ -94,6 +95,8 @@ pub struct Family {
     pub ops: Option<Vec<Operation>>,
     /// In the place of the provider's own.
     pub embeds: Option<Embeds>,
+    /// In the place of the provider's own.
+    pub inputs: Option<Inputs>,
     /// After the provider's own.
     pub patch: Vec<Patch>,
     /// One of these optional variables must be set. The last family that says so counts.
@@ -332,6 +335,7 @@ impl Site {
             provider.auth = family.auth.unwrap_or(provider.auth);
             provider.ops = family.ops.clone().unwrap_or(provider.ops);
             provider.embeds = family.embeds.or(provider.embeds);
+            provider.inputs = family.inputs.clone().or(provider.inputs);
             provider.patch.extend(family.patch.iter().cloned());
         }
         let site = self.with(set).map_err(|problem| vec![problem])?;
@@ -462,6 +466,22 @@ pub(crate) fn check(provider: &Provider) -> Result<(), String> {
                 return Err(format!("`{{{name}}}` in `{template}` is none of its `vars`"));
             }
         }
+    }
+    let inputs = provider.families.iter().filter_map(|family| family.inputs.as_ref());
+    for form in inputs.chain(&provider.inputs).filter_map(|inputs| inputs.turns.as_deref()) {
+        if form != "messages" && !is_form(form) {
+            return Err(format!("`{form}` is no form of a conversation"));
+        }
+    }
+    let plain = |host: &str| {
+        let host = host.strip_prefix("*.").unwrap_or(host);
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+        host.contains('.') && !host.starts_with('.') && host.chars().all(fits)
+    };
+    if let Some(host) = provider.follows.iter().find(|host| !plain(host)) {
+        return Err(format!(
+            "`{host}` is no host: expected such as `a.example.com`, `*.example.com`"
+        ));
     }
     let from = derived.filter_map(|var| var.from.as_ref());
     match from.into_iter().find(|name| !provider.vars.contains_key(*name)) {

@@ -232,6 +232,32 @@ fn other_places() {
     assert_eq!(settled.model, "deepseek-ai/DeepSeek-R1");
 }
 
+#[test]
+fn a_gateway_may_take_its_key_as_each_dialect_does() {
+    let zen = "https://opencode.ai/zen/v1";
+    for (model, auth, whole, stream) in [
+        ("kimi-k3", Auth::Bearer, "/chat/completions", "/chat/completions"),
+        ("claude-opus-5", Auth::XApiKey, "/messages", "/messages"),
+        (
+            "gemini-3-pro",
+            Auth::XGoogApiKey,
+            "/models/gemini-3-pro:generateContent",
+            "/models/gemini-3-pro:streamGenerateContent?alt=sse",
+        ),
+    ] {
+        let (whole, stream) = (format!("{zen}{whole}"), format!("{zen}{stream}"));
+        let settled = check("opencode_zen", model, "api_key=k", &whole, &stream);
+        assert_eq!(settled.provider.auth, auth, "{model}");
+    }
+}
+
+#[test]
+fn a_product_may_be_part_of_the_address() {
+    let url = "https://api.infomaniak.com/2/ai/48/openai/v1/chat/completions";
+    same("infomaniak", "m", "api_key=k product_id=48", url);
+    same("infomaniak", "m", "api_key=k $INFOMANIAK_PRODUCT_ID=48", url);
+}
+
 /// What a login is, without what is secret.
 fn shown(settings: &str, provider: &str) -> String {
     match site(builtin(), provider, settings) {
@@ -488,4 +514,63 @@ fn models_that_go_on_from_a_text_have_a_form() {
         "https://us-south.ml.cloud.ibm.com/ml/v1/deployments/d-1/text/generation?version=2025-02-11",
         "https://us-south.ml.cloud.ibm.com/ml/v1/deployments/d-1/text/generation_stream?version=2025-02-11",
     );
+}
+
+#[test]
+fn replicates_models_differ_in_what_they_take() {
+    let at = "https://api.replicate.com/v1";
+    let inputs = |model: &str, settings: &str| {
+        let (params, _) = look_up(settings);
+        let known_as = params.get("base_model").map(|name| &**name);
+        let site = site(builtin(), "replicate", settings).unwrap();
+        let inputs = site.settle(model, known_as).unwrap().provider.inputs;
+        let takes = |name: &str| inputs.as_ref()?.takes.as_ref()?.get(name).cloned();
+        (inputs.as_ref().and_then(|inputs| inputs.turns.clone()), takes("max_tokens"))
+    };
+    let told = |turns: &str, limit: &str| (Some(turns.to_owned()), Some(limit.to_owned()));
+    for (model, expect) in [
+        ("meta/meta-llama-3.1-405b-instruct", told("llama3", "max_tokens")),
+        ("meta/llama-2-70b-chat", told("llama2", "max_new_tokens")),
+        ("openai/gpt-4.1-mini", told("messages", "max_completion_tokens")),
+        ("openai/gpt-5-nano", told("messages", "max_completion_tokens")),
+        ("anthropic/claude-4.5-haiku", told("words", "max_tokens")),
+        ("google/gemini-3-pro", told("words", "max_output_tokens")),
+        ("openai/gpt-oss-120b", (Some("words".to_owned()), None)),
+        ("meta/meta-llama-3-70b", (None, None)),
+        ("acme/anything", (None, None)),
+    ] {
+        assert_eq!(inputs(model, "api_key=k"), expect, "{model}");
+        let url = format!("{at}/models/{model}/predictions");
+        same("replicate", model, "api_key=k", &url);
+    }
+    let bot = inputs("deployments/acme/bot", "api_key=k base_model=meta/llama-2-7b-chat");
+    assert_eq!(bot, told("llama2", "max_new_tokens"));
+    let url = format!("{at}/deployments/acme/bot/predictions");
+    same("replicate", "deployments/acme/bot", "api_key=k", &url);
+    // A base without a path gets the version's.
+    let url = "https://r.test/v1/models/a/b/predictions";
+    same("replicate", "a/b", "api_key=k api_base=https://r.test", url);
+}
+
+#[test]
+fn a_tables_forms_and_hosts_are_looked_at() {
+    let table = |more: &str| {
+        let text =
+            format!("[t]\nurl = \"https://t.test\"\nspeaks = {{ replicate = \"\" }}\n{more}");
+        builtin().overlay(&text).map(|_| ()).map_err(|why| why.to_string())
+    };
+    assert_eq!(table("inputs = { turns = \"words\" }\nfollows = [\"*.c.t.test\"]\n"), Ok(()));
+    for (wrong, names) in [
+        ("inputs = { turns = \"klingon\" }\n", "klingon"),
+        ("inputs = { speaks = \"words\" }\n", "speaks"),
+        ("[[t.families]]\nmodels = [\"a\"]\ninputs = { turns = \"x\" }\n", "`x`"),
+        ("follows = [\"https://s.t.test\"]\n", "https://s.t.test"),
+        ("follows = [\"*\"]\n", "`*`"),
+        ("follows = [\"*.\"]\n", "`*.`"),
+        ("follows = [\"localhost\"]\n", "localhost"),
+        ("follows = [\"s.t.test:8443\"]\n", "8443"),
+    ] {
+        let why = table(wrong).unwrap_err();
+        assert!(why.contains(names), "{wrong}: {why}");
+    }
 }

@@ -8,7 +8,7 @@ use tollgate_wire::{
     dialect::{surface, upstream},
     exchange::{Payload, bridge::Bridge},
     peek::peek,
-    provider::{Auth, Patch},
+    provider::{Auth, Inputs, Patch},
 };
 
 /// What clients may speak to us.
@@ -119,6 +119,12 @@ fn form(dialect: Dialect) -> Vec<Patch> {
     vec![Patch::Set("chat_template".to_owned(), name.into())]
 }
 
+/// The same for one that is given a single message.
+fn inputs(dialect: Dialect) -> Option<Inputs> {
+    let told = Inputs { turns: Some("words".to_owned()), takes: None };
+    (dialect == Dialect::Replicate).then_some(told)
+}
+
 pub(crate) fn target(dialect: Dialect) -> Target {
     let provider = Provider {
         name: "test".into(),
@@ -134,6 +140,7 @@ pub(crate) fn target(dialect: Dialect) -> Target {
         ops: vec![Operation::Chat],
         headers: BTreeMap::new(),
         patch: form(dialect),
+        inputs: inputs(dialect),
         ..Provider::default()
     };
     Target {

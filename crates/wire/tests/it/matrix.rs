@@ -91,6 +91,25 @@ fn providers(page: &mut String) {
     }
 }
 
+/// What is sent to each dialect is in the golden tests of every pair; what each says itself is here.
+#[test]
+fn each_dialect_has_its_own_fixtures() {
+    const LEAST: usize = 25;
+    let cases = cases();
+    let enough = |dialect: Dialect, what: &str, has: &dyn Fn(&Case) -> bool| {
+        let count = cases.iter().filter(|case| has(case)).count();
+        assert!(count >= LEAST, "{}: {count} {what}", dialect.name());
+    };
+    for upstream in upstreams() {
+        enough(upstream, "answers", &|case| {
+            case.reply(upstream).is_some() || case.stream(upstream).is_some()
+        });
+    }
+    for surface in surfaces() {
+        enough(surface, "requests", &|case| case.request(surface).is_some());
+    }
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how the page is written anew")]
 fn the_page_is_fresh() {

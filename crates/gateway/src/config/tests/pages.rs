@@ -52,6 +52,7 @@ fn every_variable_is_on_the_page() {
         ("oci", include_str!("../../../../../docs/providers/oci.md")),
         ("oci_openai", include_str!("../../../../../docs/providers/oci.md")),
         ("sagemaker", include_str!("../../../../../docs/providers/sagemaker.md")),
+        ("replicate", include_str!("../../../../../docs/providers/replicate.md")),
         ("watsonx_text", include_str!("../../../../../docs/providers/watsonx.md")),
         ("watsonx", include_str!("../../../../../docs/providers/watsonx.md")),
         ("databricks", include_str!("../../../../../docs/providers/databricks.md")),

@@ -13,7 +13,7 @@ use super::{
     openai::fragments,
     refuse::Refuse,
     reply::{Reply, UsageSpec},
-    said::{Finish, Prompt, Said, pieces},
+    said::{Finish, PICTURE, Prompt, SOURCE_TITLE, SOURCE_URL, Said, pieces},
 };
 
 /// The models that exist at Bedrock alone.
@@ -134,7 +134,15 @@ pub(super) fn whole(said: &Said, reply: &Reply, serial: u64) -> Value {
         content.push(json!({"reasoningContent": {"reasoningText": text}}));
     }
     if let Some(text) = said.text.as_ref().filter(|text| !text.is_empty()) {
-        content.push(json!({"text": text}));
+        content.push(match said.cites {
+            true => json!({"citationsContent": {
+                "content": [{"text": text}], "citations": [citation(text)],
+            }}),
+            false => json!({"text": text}),
+        });
+    }
+    if said.picture {
+        content.push(json!({"image": {"format": "png", "source": {"bytes": PICTURE}}}));
     }
     for (i, call) in said.calls.iter().enumerate() {
         content.push(json!({"toolUse": {
@@ -150,6 +158,14 @@ pub(super) fn whole(said: &Said, reply: &Reply, serial: u64) -> Value {
         body.insert("usage".to_owned(), usage);
     }
     body
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Citation.html>
+fn citation(text: &str) -> Value {
+    json!({
+        "title": SOURCE_TITLE, "source": SOURCE_URL, "sourceContent": [{"text": text}],
+        "location": {"web": {"url": SOURCE_URL, "domain": "example.com"}},
+    })
 }
 
 fn tool_use_id(serial: u64, index: usize) -> String {
@@ -180,7 +196,16 @@ pub(super) fn events(said: &Said, reply: &Reply, serial: u64) -> Vec<Bytes> {
         block(None, deltas, &mut out);
     }
     if let Some(text) = said.text.as_ref().filter(|text| !text.is_empty()) {
-        block(None, pieces(text).iter().map(|piece| json!({"text": piece})).collect(), &mut out);
+        let mut deltas: Vec<Value> =
+            pieces(text).iter().map(|piece| json!({"text": piece})).collect();
+        if said.cites {
+            deltas.push(json!({"citation": citation(text)}));
+        }
+        block(None, deltas, &mut out);
+    }
+    if said.picture {
+        let delta = json!({"image": {"source": {"bytes": PICTURE}}});
+        block(Some(json!({"image": {"format": "png"}})), vec![delta], &mut out);
     }
     for (i, call) in said.calls.iter().enumerate() {
         let id = tool_use_id(serial, i);

@@ -1,6 +1,7 @@
 //! Anthropic's dialect: `/v1/messages`.
 //! <https://platform.claude.com/docs/en/api/messages>
 
+mod beta;
 mod block;
 mod call;
 mod citation;
@@ -22,6 +23,7 @@ use crate::{
     target::Target,
 };
 
+pub(crate) use beta::tells_more;
 pub(super) use call::calls_without_thoughts;
 pub(super) use error::{broken, refusal};
 

@@ -57,7 +57,7 @@ fn asked(
             Ok((body, bridge.dropped().to_vec()))
         }
         Err(CannotAsk::Unsupported(why)) => Err(why.param),
-        Err(CannotAsk::Malformed(why)) => Err(why.message),
+        Err(CannotAsk::Malformed(why) | CannotAsk::NotFound(why)) => Err(why.message),
     }
 }
 

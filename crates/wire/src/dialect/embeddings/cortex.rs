@@ -3,10 +3,9 @@
 
 use bytes::Bytes;
 
-use super::{Upstream, no_task, openai, rest, texts, write_texts};
+use super::{Upstream, begun, one_size, openai, rest};
 use crate::{
     dialect::{
-        body::Body,
         fields::{At, list},
         sieve::Sieve,
     },
@@ -25,13 +24,8 @@ impl Upstream for Cortex {
         dropped: &mut Vec<String>,
     ) -> Result<Bytes, CannotAsk> {
         let mut sieve = Sieve::new(to, dropped);
-        let mut body = Body::default();
-        body.text("model", &to.model);
-        write_texts(&mut body, "text", texts(ask, to, "snowflake")?);
-        no_task(ask, "snowflake", &mut sieve)?;
-        if ask.dimensions.is_some() {
-            sieve.refuse("dimensions", "snowflake's models have one size of vectors")?;
-        }
+        let body = begun(ask, to, "text", "snowflake", &mut sieve)?;
+        one_size(ask, "snowflake", &mut sieve)?;
         rest(ask, &[], "snowflake", &mut sieve, |_, _| {})?;
         Ok(body.patched(to))
     }

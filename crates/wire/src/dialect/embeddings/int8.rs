@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 
-use super::{Upstream, no_task, openai, rest, texts, write_texts};
+use super::{Upstream, begun, openai, rest};
 use crate::{
-    dialect::{body::Body, sieve::Sieve},
+    dialect::sieve::Sieve,
     exchange::{CannotAsk, Malformed},
     op::embeddings::{Request, Response, Vector},
     target::Target,
@@ -21,14 +21,11 @@ impl Upstream for Int8 {
         dropped: &mut Vec<String>,
     ) -> Result<Bytes, CannotAsk> {
         let mut sieve = Sieve::new(to, dropped);
-        let mut body = Body::default();
-        body.text("model", &to.model);
-        write_texts(&mut body, "input", texts(ask, to, "perplexity")?);
+        let mut body = begun(ask, to, "input", "perplexity", &mut sieve)?;
         if let Some(dimensions) = ask.dimensions {
             body.integer("dimensions", dimensions);
         }
         body.text("encoding_format", "base64_int8");
-        no_task(ask, "perplexity", &mut sieve)?;
         rest(ask, &[], "perplexity", &mut sieve, |_, _| {})?;
         Ok(body.patched(to))
     }

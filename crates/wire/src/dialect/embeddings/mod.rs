@@ -82,7 +82,7 @@ pub fn upstream(dialect: Dialect, form: Option<Embeds>) -> Option<&'static dyn U
         (None, Dialect::Bedrock) => &bedrock::Bedrock,
         (None, Dialect::Anthropic | Dialect::Responses | Dialect::Completions) => return None,
         (None, Dialect::Oci | Dialect::OciCohere) => return None,
-        (None, Dialect::Tgi | Dialect::WatsonxText) => return None,
+        (None, Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate) => return None,
     })
 }
 
@@ -122,6 +122,29 @@ fn write_texts(body: &mut Body, name: &'static str, texts: &[String]) {
             }
         });
     });
+}
+
+/// A body with the model and the texts, as `name`, of a place that embeds all texts alike.
+fn begun(
+    ask: &Request,
+    to: &Target,
+    name: &'static str,
+    whose: &str,
+    sieve: &mut Sieve<'_>,
+) -> Result<Body, CannotAsk> {
+    let mut body = Body::default();
+    body.text("model", &to.model);
+    write_texts(&mut body, name, texts(ask, to, whose)?);
+    no_task(ask, whose, sieve)?;
+    Ok(body)
+}
+
+/// Refuses a size of vectors where there is one only.
+fn one_size(ask: &Request, whose: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    if ask.dimensions.is_none() {
+        return Ok(());
+    }
+    sieve.refuse("dimensions", &format!("{whose} has one size of vectors"))
 }
 
 /// What no upstream of these has a place for: the end user, and fields that are not `own`.

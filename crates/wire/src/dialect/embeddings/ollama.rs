@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Upstream, counted, floats, no_task, rest, texts, write_texts};
+use super::{Upstream, begun, counted, floats, rest};
 use crate::{
-    dialect::{body::Body, fault_inside, fields::At, sieve::Sieve},
+    dialect::{fault_inside, fields::At, sieve::Sieve},
     exchange::{CannotAsk, Malformed},
     op::embeddings::{Request, Response},
     target::Target,
@@ -22,13 +22,10 @@ impl Upstream for Ollama {
         dropped: &mut Vec<String>,
     ) -> Result<Bytes, CannotAsk> {
         let mut sieve = Sieve::new(to, dropped);
-        let mut body = Body::default();
-        body.text("model", &to.model);
-        write_texts(&mut body, "input", texts(ask, to, "ollama")?);
+        let mut body = begun(ask, to, "input", "ollama", &mut sieve)?;
         if let Some(dimensions) = ask.dimensions {
             body.integer("dimensions", dimensions);
         }
-        no_task(ask, "ollama", &mut sieve)?;
         let own = ["keep_alive", "options", "truncate"];
         rest(ask, &own, "ollama", &mut sieve, |name, raw| body.raw(name, raw))?;
         Ok(body.patched(to))

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Upstream, counted, no_task, rest, texts, write_texts};
+use super::{Upstream, begun, counted, one_size, rest};
 use crate::{
-    dialect::{body::Body, json, sieve::Sieve},
+    dialect::{json, sieve::Sieve},
     exchange::{CannotAsk, Malformed},
     op::{
         chat::Extra,
@@ -26,13 +26,8 @@ impl Upstream for Watsonx {
         dropped: &mut Vec<String>,
     ) -> Result<Bytes, CannotAsk> {
         let mut sieve = Sieve::new(to, dropped);
-        let mut body = Body::default();
-        body.text("model", &to.model);
-        write_texts(&mut body, "inputs", texts(ask, to, "watsonx")?);
-        no_task(ask, "watsonx", &mut sieve)?;
-        if ask.dimensions.is_some() {
-            sieve.refuse("dimensions", "watsonx' models have one size of vectors")?;
-        }
+        let mut body = begun(ask, to, "inputs", "watsonx", &mut sieve)?;
+        one_size(ask, "watsonx", &mut sieve)?;
         let mut own = Extra::new();
         rest(ask, &["truncate_input_tokens", "parameters"], "watsonx", &mut sieve, |name, raw| {
             own.push((name.into(), raw.to_owned()));

@@ -16,7 +16,7 @@ use crate::{
 /// Most bytes of an answer that are kept to tell its characters from its bytes.
 const MAX_SAID: usize = 256 * 1024;
 /// Most sources and passages of an answer.
-const MAX_SOURCES: usize = 1024;
+pub(super) const MAX_SOURCES: usize = 1024;
 
 /// Google says STOP for a call, too.
 pub(super) fn finish_of(word: &str, called: bool) -> Finish {
@@ -112,9 +112,54 @@ struct Segment {
     end_index: usize,
 }
 
-/// `groundingMetadata` as OpenAI's `annotations`: one for each passage and source of it. A source of
-/// no passage is of the whole text.
-pub(super) fn annotations(grounding: &RawValue, said: &Said) -> Option<Raw> {
+/// A passage that the model knows by heart, and where from. The API of Gemini and that of Vertex AI
+/// have other names for the list. <https://ai.google.dev/api/generate-content#citationmetadata>
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Recited {
+    #[serde(default)]
+    start_index: usize,
+    #[serde(default)]
+    end_index: Option<usize>,
+    #[serde(default)]
+    uri: String,
+    #[serde(default)]
+    title: String,
+}
+
+/// The passages of a `citationMetadata` that have an address.
+pub(super) fn recited(metadata: &RawValue) -> Vec<Recited> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        #[serde(default, alias = "citations")]
+        citation_sources: Vec<Recited>,
+    }
+    let read: Result<Metadata, _> = serde_json::from_str(metadata.get());
+    let all = read.map(|read| read.citation_sources).unwrap_or_default();
+    all.into_iter().filter(|one| !one.uri.is_empty()).take(MAX_SOURCES).collect()
+}
+
+/// `groundingMetadata` and passages known by heart as OpenAI's `annotations`.
+pub(super) fn annotations(
+    grounding: Option<&RawValue>,
+    recited: &[Recited],
+    said: &Said,
+) -> Option<Raw> {
+    let mut cited = grounding.and_then(|grounding| grounded(grounding, said)).unwrap_or_default();
+    for one in recited.iter().take(MAX_SOURCES) {
+        let start = said.characters(one.start_index);
+        let end = said.characters(one.end_index.unwrap_or(said.0.len()));
+        cited.push(url_citation(&one.uri, &one.title, start, end));
+    }
+    if cited.is_empty() {
+        return None;
+    }
+    RawValue::from_string(Value::Array(cited).to_string()).ok()
+}
+
+/// One citation for each passage and source of it. A source of no passage is of the whole text.
+fn grounded(grounding: &RawValue, said: &Said) -> Option<Vec<Value>> {
     let grounding: Grounding = serde_json::from_str(grounding.get()).ok()?;
     let mut cited = Vec::new();
     let mut used = Vec::new();
@@ -140,10 +185,7 @@ pub(super) fn annotations(grounding: &RawValue, said: &Said) -> Option<Raw> {
             cited.extend(citation(source, 0, all));
         }
     }
-    if cited.is_empty() {
-        return None;
-    }
-    RawValue::from_string(Value::Array(cited).to_string()).ok()
+    Some(cited)
 }
 
 /// How many searches were made for a candidate.
@@ -161,11 +203,14 @@ pub(super) fn queries(grounding: &RawValue) -> u64 {
 fn citation(source: &Chunk, start: usize, end: usize) -> Option<Value> {
     let web = source.web.as_ref().or(source.retrieved_context.as_ref()).or(source.maps.as_ref())?;
     let uri = web.uri.as_deref()?;
-    let title = web.title.as_deref().unwrap_or_default();
-    Some(json!({
+    Some(url_citation(uri, web.title.as_deref().unwrap_or_default(), start, end))
+}
+
+fn url_citation(url: &str, title: &str, start: usize, end: usize) -> Value {
+    json!({
         "type": "url_citation",
-        "url_citation": { "start_index": start, "end_index": end, "url": uri, "title": title },
-    }))
+        "url_citation": { "start_index": start, "end_index": end, "url": url, "title": title },
+    })
 }
 
 /// Writes OpenAI's `annotations` as `groundingMetadata`.

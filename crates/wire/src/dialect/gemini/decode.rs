@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    candidate::{self, Said, finish_of},
+    candidate::{self, Recited, Said, finish_of},
     part::{self, Ids},
 };
 use crate::{
@@ -86,6 +86,8 @@ struct Choice {
     called: bool,
     finished: bool,
     said: Said,
+    /// Passages known by heart, those that were told.
+    recited: Vec<Recited>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +114,8 @@ struct CandidateIn<'a> {
     finish_reason: Option<String>,
     #[serde(borrow, default)]
     grounding_metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    citation_metadata: Option<&'a RawValue>,
     #[serde(borrow, default)]
     logprobs_result: Option<&'a RawValue>,
 }
@@ -207,9 +211,14 @@ impl State {
         if let Some(grounding) = said.grounding_metadata {
             let queries = candidate::queries(grounding);
             self.figures.searches_beside(super::searches(&self.model, queries));
-            let annotations = candidate::annotations(grounding, &choice.said);
-            choice.aside(Place::Delta, "annotations", annotations, out);
         }
+        // An event may say again what another one has said.
+        let mut recited = said.citation_metadata.map(candidate::recited).unwrap_or_default();
+        recited.retain(|one| !choice.recited.contains(one));
+        let annotations = candidate::annotations(said.grounding_metadata, &recited, &choice.said);
+        choice.aside(Place::Delta, "annotations", annotations, out);
+        choice.recited.extend(recited);
+        choice.recited.truncate(candidate::MAX_SOURCES);
         if let Some(result) = said.logprobs_result {
             choice.aside(Place::Choice, "logprobs", candidate::logprobs(result), out);
         }

@@ -92,17 +92,13 @@ fn choice(raw: &RawValue, at: At<'_>, ids: &mut Ids) -> Result<Choice, Malformed
     {
         extra.push(("finishReason".into(), word));
     }
-    let mut message_extra = Extra::new();
+    let recited = fields.peek("citationMetadata").map(candidate::recited).unwrap_or_default();
+    let grounding = fields.peek("groundingMetadata");
+    let annotations = candidate::annotations(grounding, &recited, &said(&blocks));
+    let message_extra = annotations.map(|it| ("annotations".into(), it)).into_iter().collect();
     for (name, raw) in fields.rest() {
-        match &*name {
-            "groundingMetadata" => {
-                let annotations = candidate::annotations(&raw, &said(&blocks));
-                message_extra.extend(annotations.map(|it| ("annotations".into(), it)));
-            }
-            "logprobsResult" => {
-                extra.extend(candidate::logprobs(&raw).map(|it| ("logprobs".into(), it)));
-            }
-            _ => {}
+        if &*name == "logprobsResult" {
+            extra.extend(candidate::logprobs(&raw).map(|it| ("logprobs".into(), it)));
         }
         extra.push((name, raw));
     }

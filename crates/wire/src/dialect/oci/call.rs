@@ -5,9 +5,9 @@ use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
 use super::{
-    check_function, enveloped,
+    check_function, enveloped, extent,
     message::{self, say},
-    rest, stream, texts,
+    rest, texts,
 };
 use crate::{
     dialect::{
@@ -39,10 +39,7 @@ pub(super) fn write(
     let mut messages = BytesMut::new();
     message::write_all(&ask, &mut sieve, &mut messages)?;
     body.put("messages", |out| *out = messages);
-    stream(&ask, &mut body);
-    if let Some(limit) = ask.max_tokens {
-        body.integer("maxTokens", limit.get());
-    }
+    extent(&ask, &mut body);
     sampling(&ask, &mut body);
     tools(&ask, &mut sieve, &mut body)?;
     format(&ask, &mut sieve, &mut body)?;

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
+use super::check_block;
 use crate::{
     dialect::{
         json::{self, List, Object},
-        openai::{cites, url_of},
+        openai::url_of,
         sieve::Sieve,
     },
     exchange::CannotAsk,
@@ -42,7 +43,7 @@ fn check(message: &Message, index: usize, sieve: &mut Sieve<'_>) -> Result<(), C
     }
     for (place, block) in message.blocks.iter().enumerate() {
         let at = format!("messages[{index}].content[{place}]");
-        check_block(block, &at, sieve)?;
+        check_part(block, &at, sieve)?;
         let Part::ToolResult(result) = &block.part else { continue };
         if result.is_error == Some(true) {
             sieve.hint("is_error");
@@ -52,23 +53,14 @@ fn check(message: &Message, index: usize, sieve: &mut Sieve<'_>) -> Result<(), C
             if text_of(block).is_none() {
                 sieve.refuse(&at, "oci takes what a tool returns as text only")?;
             }
-            check_block(block, &at, sieve)?;
+            check_part(block, &at, sieve)?;
         }
     }
     Ok(())
 }
 
-fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
-    if block.cache.is_some() {
-        sieve.hint("cache_control");
-    }
-    for (name, value) in &block.extra {
-        if **name == *"citations" && cites(value) {
-            sieve.refuse(&format!("{at}.citations"), "oci does not cite documents")?;
-            continue;
-        }
-        sieve.hint(&format!("messages[].content[].{name}"));
-    }
+fn check_part(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    check_block(block, at, sieve)?;
     match &block.part {
         Part::Image { source, .. } if url_of(source).is_none() => {
             sieve.refuse(at, "oci takes images in place or by address")?;
@@ -83,11 +75,8 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
         Part::Thinking { signature: Some(_), .. } | Part::RedactedThinking(_) => {
             sieve.hint("thinking");
         }
-        Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } => {
-            let why = format!("only {} has this kind of content", dialect.name());
-            sieve.refuse(at, &why)?;
-        }
         Part::Text(_) | Part::Image { .. } | Part::Audio { .. } | Part::File { .. } => {}
+        Part::Other { .. } | Part::OtherCall { .. } => {}
         Part::Thinking { .. } | Part::ToolCall(_) | Part::ToolResult(_) | Part::Refusal(_) => {}
     }
     Ok(())

@@ -15,10 +15,10 @@ mod reply;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{Decode, Upstream, body::Body, json, sieve::Sieve};
+use super::{Decode, Upstream, body::Body, json, openai::cites, sieve::Sieve};
 use crate::{
     exchange::{CannotAsk, Malformed},
-    op::chat::{Function, Request, Response, Stop},
+    op::chat::{Block, Function, Part, Request, Response, Stop},
     target::Target,
 };
 
@@ -77,11 +77,14 @@ fn enveloped(mut request: Body, to: &Target) -> Bytes {
     out.freeze()
 }
 
-/// Asks for a stream that ends with its figures.
-fn stream(ask: &Request, body: &mut Body) {
+/// Asks for a stream that ends with its figures, and for so many tokens.
+fn extent(ask: &Request, body: &mut Body) {
     if ask.stream {
         body.flag("isStream", true);
         body.put("streamOptions", |out| out.put_slice(br#"{"isIncludeUsage":true}"#));
+    }
+    if let Some(limit) = ask.max_tokens {
+        body.integer("maxTokens", limit.get());
     }
 }
 
@@ -91,6 +94,25 @@ fn texts(stop: &Stop, out: &mut BytesMut) {
             json::string(list.item(), text);
         }
     });
+}
+
+/// Refuses or names what neither format has a place for in a block.
+fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    if block.cache.is_some() {
+        sieve.hint("cache_control");
+    }
+    for (name, value) in &block.extra {
+        if **name == *"citations" && cites(value) {
+            sieve.refuse(&format!("{at}.citations"), "oci does not cite documents")?;
+            continue;
+        }
+        sieve.hint(&format!("messages[].content[].{name}"));
+    }
+    if let Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } = &block.part {
+        let why = format!("only {} has this kind of content", dialect.name());
+        sieve.refuse(at, &why)?;
+    }
+    Ok(())
 }
 
 /// Names what neither format has a place for in a tool.

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::{part, usage};
 use crate::{
     dialect::{
-        Encode,
+        Encode, annotation,
         json::{self, Object},
         signature,
     },
@@ -241,6 +241,9 @@ impl Encode for Encoder {
             Event::Close { choice, part } => {
                 self.open.retain(|(c, p, _)| (*c, *p) != (*choice, *part));
             }
+            // What cites no page has no place here: a file of a provider's container, say.
+            Event::Aside { place: Place::Delta, name: annotation::NAME, value, .. }
+                if !self.native && annotation::read(value.get()).is_empty() => {}
             Event::Aside { choice, place: Place::Delta, name, value } => {
                 self.delta(*choice, out, |o| o.raw(name, value.get()));
             }

@@ -118,7 +118,10 @@ fn member(name: &str, raw: &RawValue, to: &Target, sieve: &mut Sieve<'_>) -> Res
             sieve.hint("store");
             Ok(())
         }
-        ("background", _) => sieve.refuse(name, "this target only answers at once"),
+        ("background", _) => sieve.refuse(
+            name,
+            "this target answers at once or in a stream, and keeps nothing that goes on by itself",
+        ),
         ("truncation", _) => {
             let why = format!("a target that speaks {speaks} does not shorten conversations");
             sieve.refuse(name, &why)

@@ -27,12 +27,15 @@ const WATSONX: &[&str] = &[
     "decoding_method",
     "length_penalty",
     "min_new_tokens",
+    MODERATIONS,
     "repetition_penalty",
     "time_limit",
     "truncate_input_tokens",
 ];
+/// The one of them that stands beside the parameters.
+const MODERATIONS: &str = "moderations";
 /// Fields of others that the answer does not depend on.
-const HINTS: &[&str] =
+pub(in crate::dialect) const HINTS: &[&str] =
     &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 pub(super) fn tgi(
@@ -132,6 +135,9 @@ pub(super) fn watsonx(
     }
     let mut body = Body::default();
     body.text("model_id", &to.model);
+    if let Some(moderations) = set.take(MODERATIONS) {
+        body.put(MODERATIONS, |out| out.put_slice(&moderations));
+    }
     finished(&ask, body, set, "input", to, &mut sieve)
 }
 
@@ -174,7 +180,7 @@ fn texts(texts: &[String], out: &mut BytesMut) {
 }
 
 /// Refuses what no such model has.
-fn refused(
+pub(in crate::dialect) fn refused(
     ask: &Request,
     penalties: &[(&str, bool)],
     sieve: &mut Sieve<'_>,

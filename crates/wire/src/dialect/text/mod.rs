@@ -6,13 +6,19 @@
 //!
 //! A conversation becomes a text in the form that the model was trained on. Which one that is, the
 //! provider's table says as a patch, `chat_template`; see [`prompt`].
+//!
+//! What watsonx' moderation took out of an answer is not in its text any more; where that stood
+//! (`results.*.moderations`) no client's dialect has a place for.
+//! <https://ibm.github.io/watsonx-ai-node-sdk/interfaces/1_5_x.WatsonXAI.ModerationResults.html>
 
 mod call;
 mod decode;
 mod prompt;
 mod reply;
 
-pub(super) use prompt::text_of;
+pub(super) use call::{HINTS, refused};
+pub(crate) use prompt::is_form;
+pub(super) use prompt::{Turn, UNKNOWN_FORM, formed, text_of, turns};
 
 use bytes::Bytes;
 

@@ -5,6 +5,9 @@
 //! * `mistral_instruct`: <https://docs.mistral.ai/cookbooks/concept-deep-dive-tokenization-chat_templates>
 //! * `chatml`: <https://qwen.readthedocs.io/en/latest/getting_started/concepts.html>
 //! * `granite`: <https://www.ibm.com/granite/docs/models/granite>
+//! * `words`: for models that bring messages into their form themselves and are given one only. The
+//!   words are those that Anthropic's first API had.
+//!   <https://docs.claude.com/en/api/prompt-validation>
 //!
 //! The text's first token is the server's to add. What a client says cannot end its own message: a
 //! message that has one of the form's marks in it is refused.
@@ -16,6 +19,10 @@ use crate::{
     op::chat::{Block, Message, Part, Request, Role, Source},
 };
 
+/// Why a conversation is refused.
+pub(in crate::dialect) const UNKNOWN_FORM: &str = "it is not known how this model is told who says \
+     what: set `base_model`, or ask `/v1/completions`";
+
 /// A form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Template {
@@ -24,6 +31,7 @@ enum Template {
     Mistral,
     Chatml,
     Granite,
+    Words,
 }
 
 impl Template {
@@ -34,6 +42,7 @@ impl Template {
             "mistral_instruct" => Template::Mistral,
             "chatml" => Template::Chatml,
             "granite" => Template::Granite,
+            "words" => Template::Words,
             _ => return None,
         })
     }
@@ -48,6 +57,7 @@ impl Template {
             Template::Mistral => &["<s>", "</s>", "[INST]", "[/INST]"],
             Template::Chatml => &["<|im_start|>", "<|im_end|>"],
             Template::Granite => &["<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>"],
+            Template::Words => &["\n\nHuman:", "\n\nAssistant:", "\n\nSystem:"],
         }
     }
 
@@ -61,6 +71,7 @@ impl Template {
             Template::Granite => {
                 headed(turns, ["<|start_of_role|>", "<|end_of_role|>", "<|end_of_text|>\n"])
             }
+            Template::Words => words(turns),
         }
     }
 
@@ -129,9 +140,70 @@ fn headed(turns: &[Turn], [before, after, end]: [&str; 3]) -> String {
     out
 }
 
-struct Turn {
-    role: Role,
-    text: String,
+/// `Human: …`, `Assistant: …`, a paragraph each; what the system says first stands alone.
+fn words(turns: &[Turn]) -> String {
+    let mut out = String::new();
+    for (at, turn) in turns.iter().enumerate() {
+        let who = match turn.role {
+            Role::System | Role::Developer if at == 0 => "",
+            Role::System | Role::Developer => "System: ",
+            Role::User | Role::Tool => "Human: ",
+            Role::Assistant => "Assistant: ",
+        };
+        out.extend([if at == 0 { "" } else { "\n\n" }, who, &turn.text]);
+    }
+    if turns.last().is_none_or(|turn| turn.role != Role::Assistant) {
+        out.push_str("\n\nAssistant:");
+    }
+    out
+}
+
+/// A message that is a text.
+pub(in crate::dialect) struct Turn {
+    pub(in crate::dialect) role: Role,
+    pub(in crate::dialect) text: String,
+    /// Its place among the client's messages.
+    at: usize,
+}
+
+/// The messages as texts. What is none is refused, or named.
+pub(in crate::dialect) fn turns(
+    ask: &Request,
+    sieve: &mut Sieve<'_>,
+) -> Result<Vec<Turn>, CannotAsk> {
+    // Anthropic's `system` is the hub's first message and none of the client's.
+    let first = ask.messages.first().map(|message| message.role);
+    let apart = usize::from(ask.surface == Dialect::Anthropic && first == Some(Role::System));
+    let mut turns = Vec::new();
+    for (index, message) in ask.messages.iter().enumerate() {
+        let at = index.saturating_sub(apart);
+        check(message, at, sieve)?;
+        turns.push(Turn { role: message.role, text: text_of(&message.blocks), at });
+    }
+    Ok(turns)
+}
+
+/// Whether a form has this name.
+pub(crate) fn is_form(name: &str) -> bool {
+    Template::read(name).is_some()
+}
+
+/// The conversation in the form of this name; `None` where that is no form.
+pub(in crate::dialect) fn formed(
+    template: &str,
+    turns: &[Turn],
+    sieve: &Sieve<'_>,
+) -> Result<Option<String>, CannotAsk> {
+    let Some(template) = Template::read(template) else { return Ok(None) };
+    for turn in turns {
+        let mark = template.marks().iter().find(|mark| turn.text.contains(**mark));
+        if let Some(mark) = mark {
+            let at = format!("messages[{}]", turn.at);
+            let why = format!("`{}` means something else to this model", mark.trim());
+            return Err(sieve.unsupported(&at, &why).into());
+        }
+    }
+    Ok(Some(template.render(turns)))
 }
 
 /// What the model is to go on from. `template` is the name of its form, if the table says one.
@@ -140,33 +212,16 @@ pub(super) fn write(
     template: Option<&str>,
     sieve: &mut Sieve<'_>,
 ) -> Result<String, CannotAsk> {
-    // Anthropic's `system` is the hub's first message and none of the client's.
-    let first = ask.messages.first().map(|message| message.role);
-    let apart = usize::from(ask.surface == Dialect::Anthropic && first == Some(Role::System));
-    let mut turns = Vec::new();
-    for (index, message) in ask.messages.iter().enumerate() {
-        check(message, index.saturating_sub(apart), sieve)?;
-        turns.push(Turn { role: message.role, text: text_of(&message.blocks) });
-    }
+    let turns = turns(ask, sieve)?;
     // A client that speaks of prompts means what it says.
     if ask.surface == Dialect::Completions {
         return Ok(turns.into_iter().map(|turn| turn.text).collect());
     }
-    if let Some(template) = template.and_then(Template::read) {
-        for (index, turn) in turns.iter().enumerate() {
-            let mark = template.marks().iter().find(|mark| turn.text.contains(**mark));
-            if let Some(mark) = mark {
-                let at = format!("messages[{}]", index.saturating_sub(apart));
-                let why = format!("`{mark}` means something else to this model");
-                return Err(sieve.unsupported(&at, &why).into());
-            }
-        }
-        return Ok(template.render(&turns));
+    if let Some(text) = template.map_or(Ok(None), |form| formed(form, &turns, sieve))? {
+        return Ok(text);
     }
     if !matches!(turns.as_slice(), [Turn { role: Role::User, .. }]) {
-        let why = "it is not known how this model is told who says what: set `base_model`, or ask \
-                   `/v1/completions`";
-        sieve.refuse("messages[].role", why)?;
+        sieve.refuse("messages[].role", UNKNOWN_FORM)?;
     }
     let texts: Vec<String> = turns.into_iter().map(|turn| turn.text).collect();
     Ok(texts.join("\n\n"))
@@ -225,8 +280,10 @@ mod tests {
     use super::*;
 
     fn render(template: &str, turns: &[(Role, &str)]) -> String {
-        let turns: Vec<Turn> =
-            turns.iter().map(|(role, text)| Turn { role: *role, text: (*text).into() }).collect();
+        let turns: Vec<Turn> = turns
+            .iter()
+            .map(|(role, text)| Turn { role: *role, text: (*text).into(), at: 0 })
+            .collect();
         Template::read(template).unwrap().render(&turns)
     }
 
@@ -266,6 +323,7 @@ mod tests {
                  <|start_of_role|>user<|end_of_role|>3+3?<|end_of_text|>\n\
                  <|start_of_role|>assistant<|end_of_role|>",
             ),
+            ("words", "Be brief.\n\nHuman: 2+2?\n\nAssistant: 4\n\nHuman: 3+3?\n\nAssistant:"),
         ] {
             assert_eq!(render(template, &turns), expect, "{template}");
         }
@@ -276,6 +334,7 @@ mod tests {
         let turns = [(Role::User, "List"), (Role::Assistant, "1.")];
         assert!(render("chatml", &turns).ends_with("<|im_start|>assistant\n1."));
         assert_eq!(render("llama2", &turns), "[INST] List [/INST] 1.");
+        assert_eq!(render("words", &turns), "Human: List\n\nAssistant: 1.");
         assert_eq!(render("mistral_instruct", &[(Role::System, "Hi")]), "[INST] Hi [/INST]");
     }
 }

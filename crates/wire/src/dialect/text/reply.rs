@@ -134,8 +134,8 @@ pub(super) fn watsonx(body: &[u8]) -> Result<Response, Malformed> {
         return Err(Malformed::at("results", "`results`: expected a list of one"));
     };
     let word = result.stop_reason.unwrap_or_default();
-    if word.eq_ignore_ascii_case("error") {
-        return Err(Malformed::new("the upstream answered an error: the generation failed"));
+    if let Some(why) = broken(&word) {
+        return Err(Malformed::new(format!("the upstream answered an error: {why}")));
     }
     let counted: Option<CountedResults<'_>> = serde_json::from_slice(body).ok();
     let figures = counted.and_then(|counted| counted.results?.into_iter().next());
@@ -158,6 +158,17 @@ fn response(upstream: Dialect, text: String, finish: Finish, usage: Option<Usage
         }],
         usage,
         extra: Extra::new(),
+    }
+}
+
+/// What went wrong, where watsonx' word is not one for the end of an answer.
+fn broken(word: &str) -> Option<&'static str> {
+    if word.eq_ignore_ascii_case("error") {
+        Some("the generation failed")
+    } else if word.eq_ignore_ascii_case("cancelled") {
+        Some("the generation was cancelled")
+    } else {
+        None
     }
 }
 
@@ -223,8 +234,7 @@ impl Pieces for Results {
             return Ok(Piece::default());
         };
         let word = result.stop_reason.unwrap_or_default().to_ascii_lowercase();
-        if word == "error" {
-            let why = "the generation failed";
+        if let Some(why) = broken(&word) {
             return Err(Fault::new(crate::fault::FaultKind::Server, why));
         }
         let goes_on = word.is_empty() || word == "not_finished";

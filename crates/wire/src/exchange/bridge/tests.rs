@@ -123,7 +123,7 @@ fn a_wrong_field_is_named() {
         let error = put(surface, &target(Dialect::Openai), &body).unwrap_err();
         let why = match error {
             CannotAsk::Malformed(why) => why,
-            CannotAsk::Unsupported(why) => unreachable!("{why}"),
+            why => unreachable!("{why}"),
         };
         assert_eq!(why.param.as_deref().unwrap_or(""), param, "{body}");
         assert!(why.message.contains(message), "{}", why.message);
@@ -226,6 +226,27 @@ fn headers_of_the_clients_dialect_do_not_travel_to_another() {
         assert_eq!(value("anthropic-version").unwrap(), "2023-06-01");
         assert_eq!(value("x-api-key").unwrap(), "sk-secret");
         assert!(value("x-api-key").unwrap().is_sensitive());
+    }
+}
+
+#[test]
+fn features_that_a_header_alone_asks_for_are_named_once_where_they_are_lost() {
+    let mut payload = payload(&anthropic(&json!({})));
+    payload.headers = ["claude-code-20250219, context-1m-2025-08-07", "new,context-1m-2025-08-07"]
+        .map(|value| ("anthropic-beta".parse().unwrap(), HeaderValue::from_static(value)))
+        .to_vec();
+    for (surface, to, lost) in [
+        (Dialect::Anthropic, Dialect::Openai, 2),
+        (Dialect::Anthropic, Dialect::Gemini, 2),
+        (Dialect::Anthropic, Dialect::Anthropic, 0),
+        (Dialect::Openai, Dialect::Gemini, 0),
+    ] {
+        let mut bridge = Bridge::new(Operation::Chat, surface, to, "shown");
+        bridge.call(&payload, &target(to)).unwrap();
+        let named = ["anthropic-beta: context-1m-2025-08-07", "anthropic-beta: new"];
+        let dropped: Vec<_> =
+            bridge.dropped().iter().filter(|name| name.starts_with("anthropic-beta")).collect();
+        assert_eq!(dropped, named[..lost], "{to:?}");
     }
 }
 
@@ -495,6 +516,9 @@ fn a_field_of_no_dialect_is_for_the_provider_and_one_of_another_is_refused() {
                     let sent = sent.unwrap();
                     let there = &sent["additionalModelRequestFields"]["xCustom"];
                     assert_eq!(*there, json!({"a": [1]}), "{pair}");
+                }
+                Dialect::Replicate => {
+                    assert_eq!(sent.unwrap()["input"]["xCustom"], json!({"a": [1]}), "{pair}");
                 }
                 _ => assert_eq!(sent.unwrap()["xCustom"], json!({"a": [1]}), "{pair}"),
             }

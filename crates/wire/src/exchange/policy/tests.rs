@@ -186,3 +186,32 @@ fn a_request_without_what_is_dropped_passes_as_it_is() {
         assert!(call(other).0, "{other}");
     }
 }
+
+#[test]
+fn a_request_stays_its_tenants_whatever_is_dropped() {
+    use crate::{exchange::seal::Tenant, peek::peek_named};
+    let to = target(Dialect::Responses, Vec::new());
+    let tenant = Tenant::new(b"secret", "a");
+    let asked = |previous: &str, named: bool| {
+        let model = if named { "" } else { "\"model\":\"m\"," };
+        let body = format!(
+            r#"{{{model}"input":"x","temperature":1,"additional_drop_params":["temperature"],"previous_response_id":"{previous}"}}"#
+        );
+        let body = Bytes::from(body);
+        let read = if named { peek_named } else { peek };
+        let mut peek = read(Dialect::Responses, Operation::Chat, &body).unwrap();
+        peek.model = "m".to_owned();
+        peek.tenant = Some(tenant.clone());
+        let payload = Payload { body, peek, headers: Vec::new(), received_s: 0 };
+        let mut exchange = exchange_for(Operation::Chat, Dialect::Responses, &to, "m", &payload);
+        let call = exchange.call(&payload, &to)?;
+        Ok::<Value, CannotAsk>(serde_json::from_slice(&call.body.concat()).unwrap())
+    };
+    let sealed = tenant.seal(tenant.place(&to), "resp_1");
+    for named in [false, true] {
+        let own = json!({ "model": "m", "input": "x", "previous_response_id": "resp_1" });
+        assert_eq!(asked(&sealed, named), Ok(own));
+        // The provider's own id is nobody's.
+        assert!(matches!(asked("resp_1", named), Err(CannotAsk::Malformed(_))));
+    }
+}

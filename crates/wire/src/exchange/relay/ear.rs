@@ -32,6 +32,10 @@ pub(super) struct Ear {
     pub(super) done: bool,
     /// In OpenAI's words.
     pub(super) finish: Option<&'static str>,
+    /// The answer was asked for in the background.
+    pub(super) background: bool,
+    /// The provider's id of such an answer, unless it came whole.
+    pub(super) unfinished: Option<String>,
     /// A tool was called, where the last event does not say so.
     called: bool,
     figures: Figures,
@@ -78,6 +82,8 @@ impl Ear {
             begun: false,
             done: false,
             finish: None,
+            background: false,
+            unfinished: None,
             called: false,
             figures: Figures::default(),
             heard: false,
@@ -92,9 +98,11 @@ impl Ear {
         match self.dialect {
             Dialect::Anthropic => {
                 const DELTA: &[u8] = b"event: content_block_delta\ndata: ";
+                // Of deltas, citations alone name a file, and it is one of the request's.
                 if let Some(data) = single_line(raw, DELTA)
                     && self.begun
                     && is_braced(data)
+                    && !self.stamp.has_opened()
                 {
                     self.content.add(data);
                     return Ok(Verdict::Pass);
@@ -150,13 +158,9 @@ impl Ear {
         self.begun = true;
         self.done = true;
         self.finish = facts.finish;
-        if let Some(span) = &facts.tier {
-            self.figures.read_tier(body, span);
-        }
+        self.figures = facts.figures;
         self.searched(facts, body);
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, body, span);
-        }
+        self.goes_on(facts, body);
         match operation {
             Operation::Chat => {
                 let content = facts.content.as_ref().map_or(0, ExactSizeIterator::len);
@@ -221,7 +225,7 @@ impl Ear {
             (self.begun, self.done) = (true, true);
             return Ok(Verdict::Pass);
         }
-        let facts = Facts::read(self.dialect, data).map_err(|flaw| {
+        let facts = Facts::read_after(self.figures, self.dialect, data).map_err(|flaw| {
             garbled(&format!("an event of the upstream's stream is no JSON: {flaw}"))
         })?;
         let hide = match self.dialect {
@@ -233,6 +237,9 @@ impl Ear {
         };
         if hide {
             return Ok(Verdict::Hide);
+        }
+        if let Some(hidden) = self.stamp.hidden(&facts, data) {
+            return Ok(replacing(raw, &hidden));
         }
         let Some(span) = facts.model.filter(|_| restamp) else { return Ok(Verdict::Pass) };
         Ok(match frame.data {
@@ -247,14 +254,8 @@ impl Ear {
             return Err(Box::new(fault_inside(data)));
         }
         self.finish = self.finish.or(facts.finish);
-        if let Some(span) = &facts.tier {
-            self.figures.read_tier(data, span);
-        }
-        let mut figures_only = false;
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-            figures_only = facts.empty || facts.content.is_none();
-        }
+        self.figures = facts.figures;
+        let figures_only = facts.usage && (facts.empty || facts.content.is_none());
         if figures_only && self.hide_usage {
             return Ok(true);
         }
@@ -275,9 +276,7 @@ impl Ear {
             Some("stop") if self.called => Some(Reason::ToolCalls.openai()),
             finish => finish,
         });
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-        }
+        self.figures = facts.figures;
         self.searched(facts, data);
         self.begun = true;
         self.content.add(data);
@@ -307,9 +306,7 @@ impl Ear {
             b"content_block_delta" | b"\"content_block_delta\"" => self.content.add(data),
             _ if facts.error => return Err(Box::new(fault_inside(data))),
             kind => {
-                if let Some(span) = &facts.usage {
-                    self.figures.read(self.dialect, data, span);
-                }
+                self.figures = facts.figures;
                 // Its count of the answer is of what was there at the start.
                 if matches!(kind, b"message_start" | b"\"message_start\"") {
                     self.figures.forget_output();
@@ -327,9 +324,7 @@ impl Ear {
             return Err(Box::new(cohere::failed(data)));
         }
         let kind = facts.kind.clone().and_then(|span| data.get(span)).unwrap_or_default();
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-        }
+        self.figures = facts.figures;
         match kind {
             b"\"message-end\"" => {
                 self.done = true;
@@ -363,24 +358,28 @@ impl Ear {
             _ if kind.ends_with(b".delta") => self.content.add(data),
             _ => {}
         }
-        if let Some(span) = &facts.usage {
-            self.figures.read(self.dialect, data, span);
-        }
+        self.figures = facts.figures;
         if !kind.starts_with(b"response.") {
             return Ok(Verdict::Pass);
         }
         self.begun = true;
+        self.goes_on(facts, data);
         if !tells_of_answer(kind) && !self.stamp.seals() {
             return Ok(Verdict::Pass);
         }
         Ok(match self.stamp.stamped(facts, data) {
             None => Verdict::Pass,
-            Some(stamped) => {
-                let mut event = BytesMut::with_capacity(raw.len() + 256);
-                write_event(raw, &stamped, &mut event);
-                Verdict::Replace(event.freeze())
-            }
+            Some(stamped) => replacing(raw, &stamped),
         })
+    }
+
+    /// Remembers the id of an answer in the background, which has one from the first.
+    fn goes_on(&mut self, facts: &Facts, data: &[u8]) {
+        if self.background && self.unfinished.is_none() {
+            let [id, _] = &facts.ids;
+            let id = id.clone().and_then(|span| serde_json::from_slice(data.get(span)?).ok());
+            self.unfinished = id;
+        }
     }
 
     /// An event without data is a comment and the like; before the stream has begun it may also be
@@ -399,6 +398,19 @@ impl Ear {
     }
 }
 
+/// What an answer of responses that has ended says it consumed, and why it ended. Where it does not
+/// say what it consumed, it is estimated by what there is of it, as for a stream that was cut.
+pub(in crate::exchange) fn ended(
+    facts: &Facts,
+    body: &[u8],
+    prompt_bytes: u64,
+) -> (Usage, Option<&'static str>) {
+    let mut ear = Ear::new(Dialect::Responses);
+    ear.prompt_bytes = prompt_bytes;
+    ear.whole(facts, body, Operation::Chat);
+    (ear.usage(), ear.finish)
+}
+
 impl Content {
     #[inline]
     fn add(&mut self, data: &[u8]) {
@@ -407,6 +419,12 @@ impl Content {
         self.bytes += length;
         self.shortest = Some(self.shortest.map_or(length, |shortest| shortest.min(length)));
     }
+}
+
+fn replacing(raw: &[u8], data: &[u8]) -> Verdict {
+    let mut event = BytesMut::with_capacity(raw.len() + 256);
+    write_event(raw, data, &mut event);
+    Verdict::Replace(event.freeze())
 }
 
 /// Writes the event `raw` anew with other data.

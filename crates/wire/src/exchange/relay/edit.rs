@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::{json::Scan, peek::Peek, provider::Patch, target::Target};
 
@@ -73,10 +73,26 @@ impl<'a> Edits<'a> {
         serde_json::from_slice(self.text(&member.value)).ok()
     }
 
-    /// The value of a member as the client wrote it.
-    pub(super) fn raw(&self, name: &str) -> Option<&'a [u8]> {
-        let member = self.named(name).next().and_then(|i| self.peek.members.get(i))?;
-        Some(self.text(&member.value))
+    /// The value of a member as it is now.
+    pub(super) fn raw(&self, name: &str) -> Option<Bytes> {
+        let i = self.named(name).next()?;
+        let edited = self.touched.get(&i).and_then(|touch| touch.value.clone());
+        edited.or_else(|| Some(self.body.slice_ref(self.text(&self.peek.members.get(i)?.value))))
+    }
+
+    /// Other texts at places of the body that stand within values, in order.
+    pub(super) fn put(&mut self, spans: &[(Range<usize>, Bytes)]) {
+        for (i, member) in self.peek.members.iter().enumerate() {
+            let Range { start, end } = member.value;
+            let within = spans.iter().filter(|(span, _)| start <= span.start && span.end <= end);
+            let within: Vec<_> = within
+                .map(|(span, with)| (span.start - start..span.end - start, with.clone()))
+                .collect();
+            if !within.is_empty() {
+                let value = replaced(self.text(&member.value), within);
+                self.touched.entry(i).or_default().value = Some(value);
+            }
+        }
     }
 
     /// Whether a member is there and says something.
@@ -301,6 +317,20 @@ impl Pieces<'_> {
         }
         self.at = span.end;
     }
+}
+
+/// A text with others at these places, which do not overlap.
+pub(super) fn replaced(text: &[u8], mut spans: Vec<(Range<usize>, Bytes)>) -> Bytes {
+    spans.sort_by_key(|(span, _)| span.start);
+    let mut out = BytesMut::with_capacity(text.len() + 256);
+    let mut at = 0;
+    for (span, with) in spans {
+        out.extend_from_slice(text.get(at..span.start).unwrap_or_default());
+        out.extend_from_slice(&with);
+        at = span.end;
+    }
+    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    out.freeze()
 }
 
 /// Whether a JSON text is this value.

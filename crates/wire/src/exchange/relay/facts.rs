@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    dialect::{cohere::finish_of, fault::says_something, responses},
+    dialect::{cohere::finish_of, fault::says_something, figures::Figures, responses},
     json::{Flaw, Scan, Text},
     matrix::Dialect,
     op::chat::Reason,
@@ -16,10 +16,10 @@ pub(in crate::exchange) struct Facts {
     pub(super) kind: Option<Range<usize>>,
     /// `error`, unless `null`, empty or false.
     pub(super) error: bool,
-    /// The last `usage` that is not `null`.
-    pub(super) usage: Option<Range<usize>>,
-    /// `service_tier`, openai's only: anthropic's is part of `usage`.
-    pub(super) tier: Option<Range<usize>>,
+    /// Whether there is a `usage` that is not `null`.
+    pub(super) usage: bool,
+    /// What was known before, with what `usage` says, and openai's or responses' `service_tier` beside it.
+    pub(super) figures: Figures,
     /// `model`, if it is a string, quotes included.
     pub(super) model: Option<Range<usize>>,
     /// Whether a tool of the client's is called, where the reason of the end does not say so:
@@ -47,7 +47,16 @@ pub(in crate::exchange) struct Facts {
 impl Facts {
     /// Reads all of `text`, which must be a JSON object and nothing else.
     pub(in crate::exchange) fn read(dialect: Dialect, text: &[u8]) -> Result<Facts, Flaw> {
-        let mut facts = Facts::default();
+        Facts::read_after(Figures::default(), dialect, text)
+    }
+
+    /// The same, where `figures` is what is known of the answer already.
+    pub(super) fn read_after(
+        figures: Figures,
+        dialect: Dialect,
+        text: &[u8],
+    ) -> Result<Facts, Flaw> {
+        let mut facts = Facts { figures, ..Facts::default() };
         let mut scan = Scan::new(text);
         scan.open_object()?;
         let mut first = true;
@@ -68,6 +77,12 @@ impl Facts {
         Ok(facts)
     }
 
+    /// Whether an answer of responses has no items.
+    pub(in crate::exchange) fn says_nothing(&self, text: &[u8]) -> bool {
+        let items = self.content.clone().and_then(|span| text.get(span)).unwrap_or_default();
+        !items.contains(&b'{')
+    }
+
     #[inline]
     fn openai(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
         match key.raw {
@@ -77,10 +92,11 @@ impl Facts {
                 Ok(())
             }
             b"service_tier" => {
-                self.tier = present(scan, text)?;
+                let span = scan.value()?;
+                self.figures.read_tier(text, &span);
                 Ok(())
             }
-            _ => self.common(key, scan, text),
+            _ => self.common(Dialect::Openai, key, scan, text),
         }
     }
 
@@ -96,11 +112,11 @@ impl Facts {
                     match key.raw {
                         b"stop_reason" => self.finish(scan, text)?,
                         b"error" => scan.skip()?,
-                        _ => self.common(&key, scan, text)?,
+                        _ => self.common(Dialect::Anthropic, &key, scan, text)?,
                     }
                 }
             }
-            _ => return self.common(key, scan, text),
+            _ => return self.common(Dialect::Anthropic, key, scan, text),
         }
         Ok(())
     }
@@ -122,12 +138,12 @@ impl Facts {
                 while let Some(key) = scan.next_key(&mut first)? {
                     match key.raw {
                         b"finish_reason" => self.cohere_finish(scan, text)?,
-                        b"usage" => self.common(&key, scan, text)?,
+                        b"usage" => self.common(Dialect::Cohere, &key, scan, text)?,
                         _ => scan.skip()?,
                     }
                 }
             }
-            _ => return self.common(key, scan, text),
+            _ => return self.common(Dialect::Cohere, key, scan, text),
         }
         Ok(())
     }
@@ -156,15 +172,11 @@ impl Facts {
                     self.finish = Some(Reason::ContentFilter.openai());
                 }
             }
-            b"usageMetadata" => {
-                if let Some(span) = present(scan, text)? {
-                    self.usage = Some(span);
-                }
-            }
+            b"usageMetadata" => self.usage(Dialect::Gemini, scan, text)?,
             b"modelVersion" if scan.look() == Some(b'"') => {
                 self.model = Some(scan.string()?.span());
             }
-            b"error" => return self.common(key, scan, text),
+            b"error" => return self.common(Dialect::Gemini, key, scan, text),
             _ => scan.skip()?,
         }
         Ok(())
@@ -202,18 +214,28 @@ impl Facts {
         Ok(())
     }
 
+    fn usage(&mut self, dialect: Dialect, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+        if scan.look() == Some(b'n') {
+            return scan.skip();
+        }
+        self.usage = true;
+        self.figures.read_next(dialect, scan, text)
+    }
+
     #[inline]
-    fn common(&mut self, key: &Text<'_>, scan: &mut Scan<'_>, text: &[u8]) -> Result<(), Flaw> {
+    fn common(
+        &mut self,
+        dialect: Dialect,
+        key: &Text<'_>,
+        scan: &mut Scan<'_>,
+        text: &[u8],
+    ) -> Result<(), Flaw> {
         match key.raw {
             b"error" => {
                 let value = scan.value()?;
                 self.error |= says_something(text.get(value).unwrap_or_default());
             }
-            b"usage" => {
-                if let Some(span) = present(scan, text)? {
-                    self.usage = Some(span);
-                }
-            }
+            b"usage" => self.usage(dialect, scan, text)?,
             b"model" if scan.look() == Some(b'"') => self.model = Some(scan.string()?.span()),
             _ => scan.skip()?,
         }
@@ -274,7 +296,11 @@ impl Facts {
                 self.finish = Some(if filtered { "content_filter" } else { "length" });
             }
             b"output" if scan.look() == Some(b'[') => self.output(scan, text)?,
-            _ => return self.common(key, scan, text),
+            b"service_tier" => {
+                let span = scan.value()?;
+                self.figures.read_tier(text, &span);
+            }
+            _ => return self.common(Dialect::Responses, key, scan, text),
         }
         Ok(())
     }
@@ -440,7 +466,7 @@ mod tests {
         let text = br#"{"choices":[{"delta":{"content":"\"usage\"","usage":{"a":1},"error":{"a":1},
             "finish_reason":"length","model":"x"},"finish_reason":null}],"x":{"model":"y"}}"#;
         let facts = Facts::read(Dialect::Openai, text).unwrap();
-        assert_eq!((facts.usage, facts.model, facts.finish), (None, None, None));
+        assert_eq!((facts.usage, facts.model, facts.finish), (false, None, None));
         assert!(!facts.error && !facts.empty);
     }
 
@@ -450,7 +476,8 @@ mod tests {
             br#"{"type":"message_start","message":{"model":"m","usage":{"input_tokens":1}}}"#;
         let facts = Facts::read(Dialect::Anthropic, text).unwrap();
         assert_eq!(text.get(facts.model.unwrap()), Some(&b"\"m\""[..]));
-        assert_eq!(text.get(facts.usage.unwrap()), Some(&b"{\"input_tokens\":1}"[..]));
+        assert!(facts.usage);
+        assert_eq!(facts.figures.usage(Dialect::Anthropic, (9, 9)).input, 1);
         let text = br#"{"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#;
         let facts = Facts::read(Dialect::Anthropic, text).unwrap();
         assert_eq!(facts.finish, Some("tool_calls"));

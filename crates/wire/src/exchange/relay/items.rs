@@ -4,11 +4,12 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::{
     exchange::{
         CannotAsk, Malformed, Unsupported,
+        relay::edit::replaced,
         seal::{Place, Tenant},
     },
     json::{Flaw, Scan},
@@ -67,7 +68,7 @@ pub(super) fn own(
             let Ok(id) = serde_json::from_slice::<String>(text) else { continue };
             match tenant.item(&id) {
                 Some((tag, own)) if place.has(tag) => {
-                    spans.push((span.clone(), serde_json::to_vec(own).unwrap_or_default()));
+                    spans.push((span.clone(), serde_json::to_vec(own).unwrap_or_default().into()));
                 }
                 Some(_) => {
                     return Err(Unsupported {
@@ -85,16 +86,7 @@ pub(super) fn own(
     if spans.is_empty() {
         return Ok(None);
     }
-    spans.sort_by_key(|(span, _)| span.start);
-    let mut out = BytesMut::with_capacity(input.len());
-    let mut at = 0;
-    for (span, with) in spans {
-        out.extend_from_slice(input.get(at..span.start).unwrap_or_default());
-        out.extend_from_slice(&with);
-        at = span.end;
-    }
-    out.extend_from_slice(input.get(at..).unwrap_or_default());
-    Ok(Some(out.freeze()))
+    Ok(Some(replaced(input, spans)))
 }
 
 impl Item {

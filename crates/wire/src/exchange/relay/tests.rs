@@ -2,6 +2,7 @@ mod requests;
 mod responses;
 mod streams;
 mod support;
+mod things;
 
 use self::support::{chat, embeddings, messages, target};
 use super::*;

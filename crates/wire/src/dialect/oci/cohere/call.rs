@@ -9,7 +9,7 @@ use crate::{
         body::Body,
         fields::{At, Fields, is_string},
         json::{self, Object},
-        oci::{check_function, enveloped, rest, stream, texts},
+        oci::{check_function, enveloped, extent, rest, texts},
         preset,
         sieve::Sieve,
     },
@@ -42,10 +42,7 @@ pub(super) fn write(
     body.text("apiFormat", "COHERE");
     let conversation = Conversation::of(&ask, &mut sieve)?;
     conversation.write(&mut body);
-    stream(&ask, &mut body);
-    if let Some(limit) = ask.max_tokens {
-        body.integer("maxTokens", limit.get());
-    }
+    extent(&ask, &mut body);
     sampling(&ask, &mut sieve, &mut body)?;
     tools(&ask, conversation.has_results(), &mut sieve, &mut body)?;
     format(&ask, &mut sieve, &mut body)?;

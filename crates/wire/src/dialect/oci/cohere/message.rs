@@ -6,7 +6,7 @@ use crate::{
     dialect::{
         body::Body,
         json::{self, List, Object, object_of},
-        openai::cites,
+        oci::check_block,
         sieve::Sieve,
         text::text_of,
     },
@@ -211,29 +211,20 @@ fn check(message: &Message, index: usize, sieve: &mut Sieve<'_>) -> Result<(), C
     }
     for (place, block) in message.blocks.iter().enumerate() {
         let at = format!("messages[{index}].content[{place}]");
-        check_block(block, &at, sieve)?;
+        check_part(block, &at, sieve)?;
         let Part::ToolResult(result) = &block.part else { continue };
         if result.is_error == Some(true) {
             sieve.hint("is_error");
         }
         for (place, block) in result.blocks.iter().enumerate() {
-            check_block(block, &format!("{at}.content[{place}]"), sieve)?;
+            check_part(block, &format!("{at}.content[{place}]"), sieve)?;
         }
     }
     Ok(())
 }
 
-fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
-    if block.cache.is_some() {
-        sieve.hint("cache_control");
-    }
-    for (name, value) in &block.extra {
-        if **name == *"citations" && cites(value) {
-            sieve.refuse(&format!("{at}.citations"), "oci does not cite documents")?;
-            continue;
-        }
-        sieve.hint(&format!("messages[].content[].{name}"));
-    }
+fn check_part(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
+    check_block(block, at, sieve)?;
     match &block.part {
         Part::Image { .. } | Part::Audio { .. } => {
             sieve.refuse(at, "cohere's models at oci take text only in this format")?;
@@ -243,14 +234,11 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
             sieve.refuse(at, "cohere's models at oci take documents as text only")?;
         }
         Part::Thinking { .. } | Part::RedactedThinking(_) => sieve.hint("thinking"),
-        Part::Other { dialect, .. } | Part::OtherCall { dialect, .. } => {
-            let why = format!("only {} has this kind of content", dialect.name());
-            sieve.refuse(at, &why)?;
-        }
         Part::ToolCall(call) if object_of(&call.arguments).is_none() => {
             sieve.refuse(at, "the arguments of this tool call are not a JSON object")?;
         }
         Part::Text(_) | Part::Refusal(_) | Part::ToolCall(_) | Part::ToolResult(_) => {}
+        Part::Other { .. } | Part::OtherCall { .. } => {}
     }
     Ok(())
 }

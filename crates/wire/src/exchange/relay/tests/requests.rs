@@ -35,7 +35,7 @@ fn threads_are_refused_however_they_are_spelled() {
             let called = exchange.call(&payload, &to);
             let param = match &called {
                 Err(CannotAsk::Malformed(why)) => why.param.as_deref(),
-                Err(CannotAsk::Unsupported(_)) | Ok(_) => None,
+                Err(CannotAsk::Unsupported(_) | CannotAsk::NotFound(_)) | Ok(_) => None,
             };
             assert_eq!(param == Some("thread"), refused, "{members}: {called:?}");
         }

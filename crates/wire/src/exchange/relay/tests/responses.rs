@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     exchange::{Payload, seal::Tenant},
     peek::{peek, peek_named},
+    usage::Tier,
 };
 
 const STREAM: &str =
@@ -200,14 +201,76 @@ fn an_item_is_named_by_whom_it_was_given_to() {
 
 #[test]
 fn what_would_not_be_metered_or_kept_apart_is_refused() {
-    for body in [
-        r#"{"model":"m","input":"x","background":true}"#,
-        r#"{"model":"m","input":"x","conversation":"conv_1"}"#,
-    ] {
-        assert!(matches!(asked("m", body, Some("a")), Err(CannotAsk::Malformed(_))), "{body}");
-    }
+    let body = r#"{"model":"m","input":"x","conversation":"conv_1"}"#;
+    assert!(matches!(asked("m", body, Some("a")), Err(CannotAsk::Malformed(_))));
+    // The client would be answered otherwise than it asked.
+    let sent = |body: &str, default: &'static str| {
+        let defaults = vec![("background".to_owned(), Bytes::from_static(default.as_bytes()))];
+        let mut relay = Relay::new(Operation::Chat, Dialect::Responses, "m");
+        relay.call(&payload(body, Some("a")), &Target { defaults, ..to() }).map(drop)
+    };
+    let body = r#"{"model":"m","input":"x"}"#;
+    assert!(matches!(sent(body, "true"), Err(CannotAsk::Malformed(_))));
+    assert!(sent(body, "false").is_ok());
+    assert!(sent(r#"{"model":"m","input":"x","background":true}"#, "true").is_ok());
     let plain = r#"{"model":"gpt-4.1","input":"x","background":false,"conversation":null}"#;
     assert!(asked("m", plain, Some("a")).is_ok());
+}
+
+/// What was asked for is a wish; what it was served at is in the answer, and in a stream's last event.
+#[test]
+fn the_tier_that_an_answer_was_served_at_is_heard() {
+    let tier = |word: &str| format!(r#""service_tier":"{word}","usage":{{"input_tokens":3,"#);
+    for (word, expect) in [
+        ("flex", Some(Tier::Flex)),
+        ("priority", Some(Tier::Priority)),
+        ("default", Some(Tier::Standard)),
+        ("auto", None),
+    ] {
+        let answer = format!(r#"{{"output":[],{}"output_tokens":1}}}}"#, tier(word));
+        let mut whole = relay("m", Some("a"));
+        whole.reply(answer.clone().into()).unwrap();
+        assert_eq!(whole.usage().tier, expect, "{word}");
+        let created = r#"{"type":"response.created","response":{"service_tier":"auto"}}"#;
+        let completed = format!(r#"{{"type":"response.completed","response":{answer}}}"#);
+        let (mut stream, mut out) = (relay("m", Some("a")), BytesMut::new());
+        for event in [created, &completed] {
+            stream.push(&format!("data: {event}\n\n").into(), &mut out).unwrap();
+        }
+        assert_eq!((stream.usage().tier, stream.usage().input), (expect, 3), "{word}");
+    }
+}
+
+/// Its provider goes on with it by itself until it says that it has ended.
+#[test]
+fn an_answer_in_the_background_is_unfinished() {
+    let ask = |more: &str| {
+        let body = format!(r#"{{"model":"gpt-4.1","input":"x"{more}}}"#);
+        asked("gpt-4.1", &body, Some("a")).unwrap().0
+    };
+    let answer = |status: &str| {
+        format!(r#"{{"id":"{ID}","status":"{status}","error":null,"output":[],"usage":null}}"#)
+    };
+    for (more, status, expect) in [
+        (r#","background":true"#, "queued", Some(ID)),
+        (r#","background":true"#, "in_progress", Some(ID)),
+        (r#","background":true"#, "completed", None),
+        (r#","background":true"#, "incomplete", None),
+        (r#","background":false"#, "in_progress", None),
+        ("", "in_progress", None),
+    ] {
+        let mut relay = ask(more);
+        relay.reply(answer(status).into()).unwrap();
+        assert_eq!(relay.unfinished(), expect, "{more} {status}");
+    }
+    let mut relay = ask(r#","stream":true,"background":true"#);
+    let (mut out, mut running) = (BytesMut::new(), 0);
+    for event in STREAM.split_inclusive("\n\n") {
+        relay.push(&Bytes::copy_from_slice(event.as_bytes()), &mut out).unwrap();
+        running += u32::from(relay.unfinished() == Some(ID));
+        assert_eq!(relay.unfinished().is_none(), relay.done());
+    }
+    assert!(running > 2 && relay.done());
 }
 
 #[test]
