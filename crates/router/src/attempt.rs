@@ -282,16 +282,12 @@ async fn call(
     let mut watch = Watch::new(limits, now, deadline);
     let mut token = None;
     let answered = if target.dialect.answers_with_jobs() {
-        // Boxed, for the same reason as below.
-        let asked = &mut *exchange;
-        Box::pin(follow::call(ask, asked, target, request, (connect, watch), &mut token)).await
+        follow::call(ask, &mut *exchange, target, request, (connect, watch), &mut token).await
     } else {
         let sent = async {
             if let Some(login) = &target.login {
                 let desk = Desk { client: ask.client, now_s: ask.now_ms / 1_000, now };
-                // Boxed: few targets need it, and it would make the future of every request large.
-                let signed = sign::sign(desk, login, target, &Method::POST, &mut request);
-                token = Box::pin(signed).await?;
+                token = sign::sign(desk, login, target, &Method::POST, &mut request).await?;
             }
             ask.client.send(&target.base, request, connect, now).await
         };

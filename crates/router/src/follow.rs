@@ -26,7 +26,7 @@ use tollgate_wire::{
 };
 
 use crate::{
-    Answer, Client, Timeouts, UpstreamBody,
+    Answer, BoxFuture, Client, Timeouts, UpstreamBody,
     answer::{self, MAX_WHOLE},
     attempt::Ask,
     body::Watch,
@@ -124,8 +124,20 @@ async fn call_off(caller: &Caller, cancel: Call) {
     }
 }
 
-/// Asks `to` and follows the job that it answers with.
-pub(crate) async fn call(
+/// Asks `to` and follows the job that it answers with. Boxed, and here, as [`sign::sign`] is.
+#[inline(never)]
+pub(crate) fn call<'a>(
+    ask: &'a Ask<'a>,
+    exchange: &'a mut dyn Exchange,
+    to: &'a Arc<Target>,
+    request: Call,
+    clocks: (Duration, Watch),
+    token: &'a mut Option<Secret>,
+) -> BoxFuture<'a, Result<(Answer, StatusCode, Headers), Fault>> {
+    Box::pin(followed(ask, exchange, to, request, clocks, token))
+}
+
+async fn followed(
     ask: &Ask<'_>,
     exchange: &mut dyn Exchange,
     to: &Arc<Target>,

@@ -28,6 +28,9 @@ mod walk;
 #[cfg(test)]
 mod fake;
 
+/// A future that is compiled here and nowhere else.
+type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 pub use attempt::{Answer, Ask, Failed, Live, first_answer};
 pub use body::UpstreamBody;
 pub use client::{Client, Headers, Tls};

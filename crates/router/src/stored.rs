@@ -77,7 +77,7 @@ impl Asked<'_> {
         let sent = async {
             if let Some(login) = &to.login {
                 let desk = Desk { client, now_s, now };
-                token = Box::pin(sign::sign(desk, login, to, &method, &mut call)).await?;
+                token = sign::sign(desk, login, to, &method, &mut call).await?;
             }
             client.send_as(method, &to.base, call, connect, now).await
         };

@@ -16,6 +16,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tollgate_wire::{Fault, FaultKind};
 
+use crate::BoxFuture;
+
 use super::{
     http1::{H1, MAX_HEAD},
     io::Socket,
@@ -36,7 +38,20 @@ const H2_PONG: Duration = Duration::from_secs(10);
 
 /// Opens a connection, or finds one that another request has opened meanwhile. `limit` holds for
 /// name and TCP together, and again for the TLS handshake. The flag says whether it is a new one.
-pub(super) async fn open(
+///
+/// Boxed, and here: it is seldom needed, would make the future of every request large, and else is
+/// compiled, HTTP/2 with it, into every crate that sends a request.
+#[inline(never)]
+pub(super) fn open<'a>(
+    origin: &'a Arc<Origin>,
+    tls: &'a Tls,
+    limit: Duration,
+    now: Instant,
+) -> BoxFuture<'a, Result<(Conn, bool), Fault>> {
+    Box::pin(open_or_find(origin, tls, limit, now))
+}
+
+async fn open_or_find(
     origin: &Arc<Origin>,
     tls: &Tls,
     limit: Duration,

@@ -124,8 +124,7 @@ impl Client {
         loop {
             let (conn, fresh) = match origin.take(now) {
                 Some(conn) => (conn, false),
-                // Boxed: it is seldom needed, and would make the future of every request large.
-                None => Box::pin(connect::open(&origin, &self.tls, connect, now)).await?,
+                None => connect::open(&origin, &self.tls, connect, now).await?,
             };
             match conn {
                 Conn::H1(mut h1) => match h1.ask(&method, &origin.host_header, &call).await {

@@ -24,7 +24,7 @@ use tollgate_wire::{
 };
 
 use self::cache::{Cache, Fetched};
-use crate::Client;
+use crate::{BoxFuture, Client};
 
 /// The longest token that is read from a file or an answer.
 const MAX_TOKEN: u64 = 64 * 1024;
@@ -50,7 +50,20 @@ pub(crate) struct Desk<'a> {
 
 /// Makes `call` one that the provider of `target` takes: adds headers, nothing else. Gives what
 /// must not be shown of them.
-pub(crate) async fn sign(
+///
+/// Boxed, and here: else all ways to sign are compiled into every crate that sends a request.
+#[inline(never)]
+pub(crate) fn sign<'a>(
+    desk: Desk<'a>,
+    login: &'a Arc<Login>,
+    target: &'a Target,
+    method: &'a Method,
+    call: &'a mut Call,
+) -> BoxFuture<'a, Result<Option<Secret>, Fault>> {
+    Box::pin(signed(desk, login, target, method, call))
+}
+
+async fn signed(
     desk: Desk<'_>,
     login: &Arc<Login>,
     target: &Target,
