@@ -40,6 +40,8 @@ pub fn start(gw: &Arc<Gateway>) {
     // Not a tracked task: shutdown must not wait for it.
     gw.cold.spawn(async move {
         let places = Arc::new(Semaphore::new(AT_ONCE));
+        // While the keys are read, one more to read would be one more connection, kept for a minute.
+        tokio::time::sleep(PAUSES.0).await;
         let mut compared = Instant::now();
         while own.is_ready() {
             let mut looked = look(&own, &places).await;
