@@ -216,7 +216,11 @@ pub struct LiveBody {
 
 impl LiveBody {
     /// The body of `live`'s stream; `first` is what the exchange has made of it already.
-    pub(crate) fn new(tab: Tab, first: BytesMut, upstream: UpstreamBody) -> Self {
+    pub(crate) fn new(mut tab: Tab, first: BytesMut, upstream: UpstreamBody) -> Self {
+        // All of it came at once: its end is in `first`, and is seen with it.
+        if tab.exchange.as_ref().is_some_and(|(exchange, _)| exchange.done()) {
+            tab.close(Outcome::Ok);
+        }
         let spoke_at = tokio::time::Instant::now();
         LiveBody { tab, upstream: Some(upstream), ready: first, ping: None, spoke_at }
     }

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tollgate_router::{HealthMap, Tls};
 use tollgate_store::{Outcome, Page, Store, UsageFilter, UsageRow};
-use tollgate_testkit::{Reply, ScriptedUpstream};
+use tollgate_testkit::{EvilUpstream, Reply, ScriptedUpstream, evil::acts};
 use tollgate_wire::catalogue;
 
 use super::*;
@@ -54,12 +54,17 @@ impl Bench {
     async fn new() -> Self {
         let upstream = ScriptedUpstream::start().await;
         upstream.add_model("m");
+        let url = upstream.url();
+        Bench::at(&url, upstream).await
+    }
+
+    /// With its models at `url`.
+    async fn at(url: &str, upstream: ScriptedUpstream) -> Self {
         let params = |name: &str| {
             format!(
                 "  - model_name: {name}\n    litellm_params:\n      model: openai/m\n      \
-                 api_base: {}/v1\n      api_key: sk-x\n      input_cost_per_token: 0.001\n      \
-                 output_cost_per_token: 0.001\n",
-                upstream.url()
+                 api_base: {url}/v1\n      api_key: sk-x\n      input_cost_per_token: 0.001\n      \
+                 output_cost_per_token: 0.001\n"
             )
         };
         let text = format!("model_list:\n{}{}", params("m"), params(PANICKING_MODEL));
@@ -171,4 +176,28 @@ async fn f40_a_panic_gives_back_what_was_set_aside_and_leaves_neighbours_alone()
     assert_eq!(gw.in_flight(), 0);
     assert_eq!(bench.rows().await.iter().filter(|row| row.status == 500).count(), 3);
     assert_eq!(meters.spend(), tollgate_ledger::Nano(4_000_000));
+}
+
+#[tokio::test]
+async fn a_stream_that_comes_in_one_piece_is_written_down_before_its_end_is_seen() {
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n\
+                  data: [DONE]\n\n";
+    let whole = acts::whole("200 OK", "text/event-stream", stream);
+    let upstream = EvilUpstream::start(acts::answer(whole)).await;
+    let bench = Bench::at(&upstream.url(), ScriptedUpstream::start().await).await;
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", HeaderValue::from_str(&bench.key().await).unwrap());
+    let body = json!({ "model": "m", "stream": true, "max_tokens": 5,
+        "messages": [{ "role": "user", "content": "Hi" }] });
+    let body = Full::from(body.to_string());
+    let (now, operation, surface) = (Now::read(), Operation::Chat, Dialect::Openai);
+    let id = now.request_id();
+    let incoming = Incoming { id, operation, surface, named: None, headers, body, ip: None };
+    let mut out = answer(&bench.core, incoming, now).await.into_body();
+    let seen = out.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(seen.ends_with(b"data: [DONE]\n\n"), "{seen:?}");
+    let rows = bench.rows().await;
+    assert_eq!(rows.iter().map(|row| row.outcome).collect::<Vec<_>>(), [Outcome::Ok]);
+    drop(out);
+    assert_eq!(bench.rows().await.len(), 1);
 }
