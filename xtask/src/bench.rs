@@ -24,7 +24,7 @@ use serde_json::json;
 
 use self::{
     gateways::{Gateway, Running, Starter},
-    machine::Pins,
+    machine::{Aside, Pins},
     phases::{Bench, PHASES, PhaseName},
     table::{Record, Records},
 };
@@ -126,11 +126,7 @@ fn with_upstream(
     gateways: &[Gateway],
 ) -> anyhow::Result<Records> {
     let dir = tempfile::Builder::new().prefix("tollgate-bench-").tempdir()?;
-    // This process waits while the load generator works: it may as well do so on that core.
-    if let Some(core) = &pins.load {
-        let pid = std::process::id().to_string();
-        let _moved = Command::new("taskset").args(["-c", "-p", core, &pid]).output();
-    }
+    let _aside = Aside::step(pins);
     let upstream = gateways::free_address()?;
     let starter = Starter { bin, tollgate, dir: dir.path(), pins, upstream, alias: args.alias };
     measure(args, &starter, gateways)
