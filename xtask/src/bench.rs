@@ -24,7 +24,7 @@ use serde_json::json;
 
 use self::{
     gateways::{Gateway, Running, Starter},
-    machine::Pins,
+    machine::{Aside, Pins},
     phases::{Bench, PHASES, PhaseName},
     table::{Record, Records},
 };
@@ -41,9 +41,9 @@ pub(crate) struct Args {
     /// Write everything that was measured to this file.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Measure nginx too; it has to be installed.
+    /// Leave nginx out. It is measured where it is installed.
     #[arg(long)]
-    nginx: bool,
+    no_nginx: bool,
     /// Leave Tollgate out.
     #[arg(long)]
     no_tollgate: bool,
@@ -51,9 +51,10 @@ pub(crate) struct Args {
     /// own name into every event.
     #[arg(long)]
     alias: bool,
-    /// Measure Tollgate as `cargo xtask dist` builds it.
-    #[arg(long, conflicts_with = "no_tollgate")]
-    pgo: bool,
+    /// Measure Tollgate as `cargo build --profile dist` builds it, and not with a profile of its own
+    /// work, as it is published: half the time to build.
+    #[arg(long)]
+    plain: bool,
     /// Only these loads.
     #[arg(long, value_enum, value_delimiter = ',')]
     phases: Vec<PhaseName>,
@@ -71,20 +72,37 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     ensure!(args.scale > 0.0 && args.scale <= 100.0, "--scale is a number between 0 and 100");
     ensure!(cfg!(target_os = "linux"), "the figures come from /proc: this needs Linux");
-    ensure!(!args.nginx || gateways::nginx_program().is_some(), "--nginx: nginx is not installed");
+    let mut notes = Vec::new();
+    let nginx = !args.no_nginx && gateways::nginx_program().is_some();
+    if !args.no_nginx && !nginx {
+        notes.push("nginx is not installed, and so not measured");
+    }
+    let mut plain = args.plain;
+    if !args.no_tollgate
+        && !plain
+        && let Some(missing) = crate::dist::missing()?
+    {
+        notes.extend([missing, "This is a plain build, which takes more than the published one"]);
+        plain = true;
+    }
+    for note in &notes {
+        tell(note)?;
+    }
     let mut binaries = vec!["bench-load", "bench-proxy", "bench-upstream"];
-    if !args.no_tollgate && !args.pgo {
+    if plain && !args.no_tollgate {
         binaries.push("tollgate");
     }
     let bin = build(&root, &binaries)?;
-    let tollgate = if args.pgo { crate::dist::build(&root)? } else { bin.join("tollgate") };
+    let tollgate =
+        if plain || args.no_tollgate { bin.join("tollgate") } else { crate::dist::build(&root)? };
     let pins = Pins::choose();
     let mut gateways = vec![Gateway::Direct, Gateway::Proxy];
-    gateways.extend(args.nginx.then_some(Gateway::Nginx));
+    gateways.extend(nginx.then_some(Gateway::Nginx));
     gateways.extend((!args.no_tollgate).then_some(Gateway::Tollgate));
     let records = with_upstream(args, &bin, &tollgate, &pins, &gateways)?;
-    let doubts = table::doubts(&records);
-    print(&format!("\n{}\n{}", table::render(&records), explain(args, &pins, &doubts)))?;
+    let mut doubts = table::doubts(&records);
+    doubts.extend(notes.into_iter().map(str::to_owned));
+    print(&format!("\n{}\n{}", table::render(&records), explain(args, plain, &pins, &doubts)))?;
     let tollgate = records.get(&Gateway::Tollgate);
     let rows = tollgate.and_then(|record| Some((record.answers, record.usage_rows?)));
     if let Some((answers, rows)) = rows {
@@ -93,7 +111,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(file) = &args.json {
         let all = json!({
             "machine": pins.machine, "cores": pins.told, "scale": args.scale,
-            "runs": args.runs, "alias": args.alias, "doubts": doubts, "gateways": records
+            "runs": args.runs, "alias": args.alias, "plain": plain, "doubts": doubts, "gateways": records
         });
         fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
     }
@@ -126,11 +144,7 @@ fn with_upstream(
     gateways: &[Gateway],
 ) -> anyhow::Result<Records> {
     let dir = tempfile::Builder::new().prefix("tollgate-bench-").tempdir()?;
-    // This process waits while the load generator works: it may as well do so on that core.
-    if let Some(core) = &pins.load {
-        let pid = std::process::id().to_string();
-        let _moved = Command::new("taskset").args(["-c", "-p", core, &pid]).output();
-    }
+    let _aside = Aside::step(pins);
     let upstream = gateways::free_address()?;
     let starter = Starter { bin, tollgate, dir: dir.path(), pins, upstream, alias: args.alias };
     measure(args, &starter, gateways)
@@ -198,7 +212,7 @@ fn at_rest(running: &Running) -> (Gateway, Record) {
     (running.gateway, Record { starts_ms, rest_mb: memory.now_mb, answers, ..Record::default() })
 }
 
-fn explain(args: &Args, pins: &Pins, doubts: &[String]) -> String {
+fn explain(args: &Args, plain: bool, pins: &Pins, doubts: &[String]) -> String {
     let mut text = format!(
         "{}; {}. Scale {}, {} run(s).\n\
          CPU is user and system time of the gateway's whole process tree from /proc, divided by \
@@ -212,6 +226,11 @@ fn explain(args: &Args, pins: &Pins, doubts: &[String]) -> String {
     if !args.no_tollgate {
         text += "Tollgate checks 10,000 known keys with rate limits, parallel limits and budgets, \
                  routes, prices, and\nkeeps a durable usage row for each answer (SQLite).\n";
+        text += if plain {
+            "It is a plain build (`cargo build --profile dist`).\n"
+        } else {
+            "It is built as it is published, with a profile of its own work (`cargo xtask dist`).\n"
+        };
     }
     for doubt in doubts {
         text += &format!("! {doubt}\n");

@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use crate::bench;
 
@@ -31,26 +31,41 @@ pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is missing to build it, and how to get it.
+pub(crate) fn missing() -> anyhow::Result<Option<&'static str>> {
+    let missing = "llvm-profdata is missing; `rustup component add llvm-tools` installs it";
+    Ok((!Rustc::ask()?.profdata.exists()).then_some(missing))
+}
+
 /// Builds it; gives its path.
 pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(missing) = missing()? {
+        bail!(missing);
+    }
     let rustc = Rustc::ask()?;
     let tools = bench::build(root, &TOOLS)?;
     let folder = tools.parent().context("a target folder")?.join("pgo");
     let counts = folder.join("counts");
-    if counts.exists() {
-        fs::remove_dir_all(&counts)?;
-    }
-    fs::create_dir_all(&counts)?;
+    let profile = folder.join("tollgate.profdata");
 
     let flag = format!("-Cprofile-generate={}", counts.display());
     let counting = rustc.build(root, &folder.join("counting"), &flag)?;
-    bench::exercise(&tools, &counting)?;
-
-    let profile = folder.join("tollgate.profdata");
-    let mut merge = Command::new(&rustc.profdata);
-    merge.arg("merge").arg("--output").arg(&profile).arg(&counts);
-    ensure!(merge.status()?.success(), "the counts could not be merged");
+    if !is_newer(&profile, &counting)? {
+        if counts.exists() {
+            fs::remove_dir_all(&counts)?;
+        }
+        fs::create_dir_all(&counts)?;
+        bench::exercise(&tools, &counting)?;
+        let mut merge = Command::new(&rustc.profdata);
+        merge.arg("merge").arg("--output").arg(&profile).arg(&counts);
+        ensure!(merge.status()?.success(), "the counts could not be merged");
+    }
     rustc.build(root, &folder, &format!("-Cprofile-use={}", profile.display()))
+}
+
+/// Whether `one` was written after `other`, so that nothing has to be counted again.
+fn is_newer(one: &Path, other: &Path) -> anyhow::Result<bool> {
+    Ok(one.exists() && fs::metadata(one)?.modified()? > fs::metadata(other)?.modified()?)
 }
 
 /// The compiler, and what comes with it.
@@ -72,10 +87,6 @@ impl Rustc {
         let sysroot = said(&["--print", "sysroot"])?;
         let profdata = Path::new(sysroot.trim())
             .join(format!("lib/rustlib/{host}/bin/llvm-profdata{}", env::consts::EXE_SUFFIX));
-        ensure!(
-            profdata.exists(),
-            "llvm-profdata is missing; `rustup component add llvm-tools` installs it"
-        );
         Ok(Rustc { host, profdata })
     }
 
@@ -99,7 +110,26 @@ impl Rustc {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, time::Duration};
+
     use clap::{Args as _, Command};
+
+    use super::is_newer;
+
+    #[test]
+    fn what_was_counted_before_the_last_build_is_old() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (profile, binary) = (dir.path().join("profile"), dir.path().join("binary"));
+        fs::write(&binary, "")?;
+        assert!(!is_newer(&profile, &binary)?);
+        fs::write(&profile, "")?;
+        let later = fs::metadata(&binary)?.modified()? + Duration::from_secs(1);
+        fs::File::open(&profile)?.set_modified(later)?;
+        assert!(is_newer(&profile, &binary)?);
+        fs::File::open(&binary)?.set_modified(later)?;
+        assert!(!is_newer(&profile, &binary)?);
+        Ok(())
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -159,8 +159,11 @@ pub(crate) fn embeddings(data: &[u8]) {
     let to = Target { model: model.into(), provider, ..to.clone() };
     let mut exchange = Embed::new(surface, &to, "alias");
     let Ok(call) = exchange.call(&payload, &to) else { return };
-    assert_json(&call.body.concat());
-    if let Ok(reply) = exchange.reply(Bytes::copy_from_slice(answer)) {
+    let others = exchange.others();
+    let calls = std::iter::once(&call).chain(&others);
+    calls.for_each(|call| assert_json(&call.body.concat()));
+    let answers = vec![Bytes::copy_from_slice(answer); others.len() + 1];
+    if let Ok(reply) = exchange.join(&answers) {
         assert_json(&reply);
     }
 }

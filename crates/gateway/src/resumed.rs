@@ -5,7 +5,6 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -14,8 +13,7 @@ use tokio::time::{Instant, Sleep};
 use tollgate_router::UpstreamBody;
 use tollgate_wire::{Exchange, Fault};
 
-/// A stream that is silent this long gets a comment, so that proxies between keep it open.
-const PING_AFTER: Duration = Duration::from_secs(15);
+use crate::tab::{PING, PING_AFTER};
 
 /// Such a stream as a body.
 pub struct Resumed {
@@ -81,7 +79,7 @@ impl Body for Resumed {
                     if this.ping.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
-                    this.ready.extend_from_slice(b": ping\n\n");
+                    this.ready.extend_from_slice(PING);
                 }
             }
         }

@@ -30,8 +30,8 @@ use crate::{
 };
 
 /// A stream that is silent this long gets a comment, so that proxies between keep it open.
-const PING_AFTER: Duration = Duration::from_secs(15);
-const PING: &[u8] = b": ping\n\n";
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(15);
+pub(crate) const PING: &[u8] = b": ping\n\n";
 /// The same where a comment would not be understood: Google's SDKs take it for a message, and in a
 /// JSON list there are none.
 const QUIET_PING: &[u8] = b"\r\n";

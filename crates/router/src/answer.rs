@@ -73,9 +73,32 @@ pub(crate) fn whole(
             Err(why) => why.message,
         }
     };
-    match error_in_disguise(&body) {
-        Some(status) => Err(exchange.fault(status, &headers.to_map(), body)),
-        None => Err(Fault::new(FaultKind::BadResponse, wrong)),
+    Err(misunderstood(exchange, headers, [body], wrong))
+}
+
+/// The answers to several calls, which came whole.
+pub(crate) fn joined(
+    exchange: &mut dyn Exchange,
+    headers: &Headers,
+    bodies: Vec<Bytes>,
+) -> Result<Answer, Fault> {
+    match exchange.join(&bodies) {
+        Ok(reply) => Ok(Answer::Whole(reply)),
+        Err(why) => Err(misunderstood(exchange, headers, bodies, why.message)),
+    }
+}
+
+/// What is wrong with successful answers: an error in one of them, or else `wrong`.
+fn misunderstood(
+    exchange: &dyn Exchange,
+    headers: &Headers,
+    bodies: impl IntoIterator<Item = Bytes>,
+    wrong: String,
+) -> Fault {
+    let mut bodies = bodies.into_iter();
+    match bodies.find_map(|body| Some((error_in_disguise(&body)?, body))) {
+        Some((status, body)) => exchange.fault(status, &headers.to_map(), body),
+        None => Fault::new(FaultKind::BadResponse, wrong),
     }
 }
 

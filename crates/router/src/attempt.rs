@@ -17,6 +17,7 @@ use crate::{
     Client, Plan, Table, UpstreamBody, answer,
     body::Watch,
     client::{Headers, UpstreamResponse},
+    fan::{self, Clocks},
     follow,
     place::{Clock, Place},
     refuse,
@@ -281,8 +282,13 @@ async fn call(
     let connect = Duration::from_millis(limits.connect_ms);
     let mut watch = Watch::new(limits, now, deadline);
     let mut token = None;
+    let others = exchange.others();
     let answered = if target.dialect.answers_with_jobs() {
         follow::call(ask, &mut *exchange, target, request, (connect, watch), &mut token).await
+    } else if !others.is_empty() {
+        let calls = std::iter::once(request).chain(others).collect();
+        let clocks = Clocks { limits, connect, now, deadline };
+        fan::call(ask, &mut *exchange, target, calls, clocks, &mut token).await
     } else {
         let sent = async {
             if let Some(login) = &target.login {

@@ -12,6 +12,7 @@ pub mod attempt;
 pub mod body;
 pub mod client;
 pub mod decide;
+mod fan;
 pub mod fetch;
 mod follow;
 pub mod health;

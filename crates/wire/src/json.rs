@@ -4,6 +4,8 @@
 //! that a few values can be read or replaced in place. It never recurses, is linear in the input
 //! and allocates nothing.
 
+mod block;
+
 use std::ops::Range;
 
 /// Most levels of nesting: `serde_json` gives up at the 128th.
@@ -376,88 +378,27 @@ impl<'a> Scan<'a> {
     /// character.
     #[inline]
     fn plain(&mut self) {
-        // Most strings are short: words first, then blocks as long as they are plain, then the words
-        // of the block that is not.
-        if !self.words(5) {
-            self.blocks();
-            while !self.words(4) {}
-        }
-    }
-
-    /// Passes over at most `most` plain words; true if what comes next means something, or nothing
-    /// does.
-    #[inline]
-    fn words(&mut self, most: usize) -> bool {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let (words, _) = rest.as_chunks::<8>();
-        let (mut at, mut seen) = (self.at, 0);
-        for word in words.iter().take(most) {
-            let word = u64::from_le_bytes(*word);
-            seen |= word;
-            let hit = special(word);
-            if hit != 0 {
-                self.at = at + (hit.trailing_zeros() / 8) as usize;
-                self.non_ascii |= seen & HIGH != 0;
-                return true;
-            }
-            at += 8;
-        }
-        self.at = at;
-        self.non_ascii |= seen & HIGH != 0;
-        if words.len() < most {
-            self.tail();
-            return true;
-        }
-        false
-    }
-
-    /// Passes over plain blocks. Written so that the compiler makes vectors of it.
-    #[inline(never)]
-    fn blocks(&mut self) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let (blocks, _) = rest.as_chunks::<32>();
-        let mut plain = 0;
-        let mut all = 0_u8;
+        let (blocks, tail) = rest.as_chunks();
+        let (mut at, mut non_ascii) = (self.at, 0);
+        let mut special = 0;
         for block in blocks {
-            let (mut special, mut any) = (0_u8, 0_u8);
-            for &byte in block {
-                special |= u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
-                any |= byte;
-            }
+            let seen = block::look(block);
+            non_ascii |= seen.non_ascii;
+            special = seen.special;
             if special != 0 {
                 break;
             }
-            all |= any;
-            plain += 32;
+            at += block::LEN;
         }
-        self.non_ascii |= all >= 0x80;
-        self.at += plain;
-    }
-
-    /// The same for the last bytes of the text.
-    #[cold]
-    fn tail(&mut self) {
-        while let Some(&byte) = self.text.get(self.at) {
-            if byte < 0x20 || byte == b'"' || byte == b'\\' {
-                break;
-            }
-            self.non_ascii |= byte >= 0x80;
-            self.at += 1;
+        if special == 0 {
+            let seen = block::look_at_less(tail);
+            non_ascii |= seen.non_ascii;
+            special = seen.special;
         }
+        self.at = at + special.trailing_zeros() as usize;
+        self.non_ascii |= non_ascii != 0;
     }
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of each byte that is a quote, a backslash or a control character. The lowest one
-/// is exact; above it there may be false ones, by borrowing.
-#[inline]
-fn special(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * 0x20);
-    let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
-    let slash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-    (control | quote | slash) & !word & HIGH
 }
 
 #[cfg(test)]

@@ -73,11 +73,44 @@ impl Pins {
     }
 }
 
+/// While it lives, this process runs where the load generator does: it waits while that works, so it
+/// may as well do so on that core.
+pub(super) struct Aside {
+    /// Where it may run otherwise.
+    cores: String,
+}
+
+impl Aside {
+    /// Steps aside, where programs are pinned.
+    pub(super) fn step(pins: &Pins) -> Option<Self> {
+        let load = pins.load.as_deref()?;
+        let aside = Aside { cores: allowed_list() };
+        move_to(load);
+        Some(aside)
+    }
+}
+
+impl Drop for Aside {
+    // What is built or pinned next is to find all cores again.
+    fn drop(&mut self) {
+        move_to(&self.cores);
+    }
+}
+
+fn move_to(cores: &str) {
+    let pid = std::process::id().to_string();
+    let _moved = Command::new("taskset").args(["-c", "-p", cores, &pid]).output();
+}
+
 /// The cores that this process may use.
 fn allowed_cores() -> Vec<u32> {
+    parse_cores(&allowed_list())
+}
+
+fn allowed_list() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    parse_cores(list.unwrap_or_default().trim())
+    list.unwrap_or_default().trim().to_owned()
 }
 
 /// Reads `0-2,5`.
@@ -122,6 +155,18 @@ fn describe(cores: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_steps_aside_comes_back() {
+        let before = allowed_cores();
+        let pins = Pins::choose();
+        let aside = Aside::step(&pins);
+        if let Some(load) = &pins.load {
+            assert_eq!(allowed_list(), *load);
+        }
+        drop(aside);
+        assert_eq!(allowed_cores(), before);
+    }
 
     #[test]
     fn lists_of_cores_are_read() {

@@ -31,6 +31,8 @@ const MISSES: u32 = 3;
 const IDLE: Duration = Duration::from_secs(30);
 /// Least time between two looks.
 const BREATH: Duration = Duration::from_millis(50);
+/// Time between two looks for a target that is configured no more.
+const WITHOUT_TARGET: Duration = Duration::from_secs(600);
 /// Time between two looks while the database is away.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
@@ -100,6 +102,7 @@ async fn ask(gw: &Arc<Gateway>, pending: &Pending) -> Result<(), StoreError> {
     let Some(kept) = Kept::of(pending) else { return Ok(()) };
     let now = Now::read();
     let mut missed = 0;
+    let mut pause = pause_us(now.unix_us.saturating_sub(kept.row.started_us));
     match target(&gw.snapshot.load(), &kept) {
         Some(to) => match asked(gw, Method::GET, &to, &kept.answer, "", now).await {
             Ok(body) if ended(gw, pending, &body, now).await? => return Ok(()),
@@ -112,15 +115,16 @@ async fn ask(gw: &Arc<Gateway>, pending: &Pending) -> Result<(), StoreError> {
         },
         None => {
             let target = &kept.row.target;
-            warn!(%target, "the target `{target}` is configured no more: what it answers in the background is paid for by an estimate");
+            let left_min = pending.deadline_us.saturating_sub(now.unix_us) / 60_000_000;
+            warn!(%target, request.id = %pending.id, "the target `{target}` is configured no more: the answer of request `{}` is paid for by an estimate if it is not back in {left_min} minutes", pending.id);
+            pause = us(WITHOUT_TARGET);
         }
     }
     let why = match () {
         () if missed >= MISSES => "answer_lost",
         () if now.unix_us >= pending.deadline_us => "answer_overdue",
         () => {
-            let age_us = now.unix_us.saturating_sub(kept.row.started_us);
-            let due_us = now.unix_us.saturating_add(pause_us(age_us)).min(pending.deadline_us);
+            let due_us = now.unix_us.saturating_add(pause).min(pending.deadline_us);
             return gw.store.put_pending_off(pending.id, due_us.max(now.unix_us), missed).await;
         }
     };

@@ -15,10 +15,17 @@ async fn gate(upstream: &ScriptedUpstream) -> Tollgate {
         )
     };
     let config = format!(
-        "model_list:\n{}{}{}router_settings:\n  num_retries: 0\n",
+        "router_settings:\n  num_retries: 0\nmodel_list:\n{}{}{}",
         entry("openai", "openai/text-embedding-3-small", "/v1"),
         entry("cohere", "cohere/embed-v4.0", "/v2"),
         entry("ollama", "ollama/nomic-embed-text", ""),
+    ) + &format!(
+        "  - model_name: titan\n    litellm_params:\n      \
+         model: bedrock/amazon.titan-embed-text-v2:0\n      api_base: {}\n      \
+         aws_region_name: us-east-1\n      aws_access_key_id: AKIDSCRIPTED\n      \
+         aws_secret_access_key: scripted/secret+key\n      \
+         input_cost_per_token: 0.000001\n      output_cost_per_token: 0\n",
+        upstream.url()
     );
     binary().config(config).start().await
 }
@@ -48,7 +55,7 @@ async fn every_upstream_gives_the_same_vectors() {
         let expected = vectors(&openai);
         assert_eq!(expected.len(), 2);
         assert_eq!(expected[0].is_string(), encoding == "base64");
-        for model in ["cohere", "ollama"] {
+        for model in ["cohere", "ollama", "titan"] {
             let answer = embed(&gate, gate.master_key(), &ask(model)).await;
             assert_eq!(vectors(&answer), expected, "{model}");
             assert_eq!(answer.json()["usage"], openai.json()["usage"], "{model}");
@@ -75,6 +82,44 @@ async fn what_was_embedded_is_billed() {
     }
 }
 
+/// Titan embeds one text a call.
+#[tokio::test]
+async fn a_list_is_asked_for_one_by_one_and_billed_as_one() {
+    let upstream = upstream(&[]).await;
+    let gate = gate(&upstream).await;
+    let key = key(&gate, json!({ "key_alias": "e" })).await;
+    let texts: Vec<String> = (0..40).map(|n| format!("text number {n}")).collect();
+    let listed = json!({ "model": "titan", "input": texts });
+    let answer = embed(&gate, &key, &listed).await;
+    let found = vectors(&answer);
+    assert_eq!(upstream.requests().len(), 40);
+    assert!(upstream.accepted() <= 8, "{} at a time", upstream.accepted());
+    let openai = json!({ "model": "openai", "input": texts });
+    assert_eq!(found, vectors(&embed(&gate, gate.master_key(), &openai).await));
+    assert_eq!(answer.json()["usage"]["prompt_tokens"], 120);
+    let rows = rows(&gate, "", 2).await;
+    let row = rows.iter().find(|row| row["model_group"] == "titan").unwrap();
+    assert_eq!((&row["prompt_tokens"], &row["spend"]), (&json!(120), &json!(0.000_12)), "{row}");
+
+    // One that fails fails all at once, as what it is, and the others are hung up on.
+    for _ in 0..7 {
+        upstream.script(Reply::hang());
+    }
+    upstream.script(Reply::status(429));
+    let before = upstream.hangups();
+    let refused = embed(&gate, &key, &listed).await;
+    assert_eq!(refused.status, 429, "{}", refused.text());
+    for _ in 0..200 {
+        if upstream.hangups() == before + 7 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(upstream.hangups(), before + 7);
+    let rows = crate::gate::rows(&gate, "", 3).await;
+    assert!(rows.iter().any(|row| row["status"] == "failure" && row["spend"] == 0.0), "{rows:?}");
+}
+
 #[tokio::test]
 async fn what_an_upstream_has_not_is_refused() {
     let upstream = upstream(&[]).await;
@@ -83,6 +128,7 @@ async fn what_an_upstream_has_not_is_refused() {
         ("cohere", "input", json!([1, 2, 3])),
         ("ollama", "input", json!([[1], [2]])),
         ("ollama", "input_type", json!("search_query")),
+        ("titan", "input", json!([[1], [2]])),
         ("cohere", "nonsense", json!(1)),
     ] {
         let mut body = json!({ "model": model, "input": "x" });

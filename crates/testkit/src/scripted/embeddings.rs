@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Numbers in a vector, unless `dimensions` says otherwise.
-const DIMENSIONS: u64 = 8;
+pub(super) const DIMENSIONS: u64 = 8;
 
 /// Checks the request and gives the model and the answer.
 pub(super) fn answer(body: &Value) -> Result<(String, Value), Refuse> {

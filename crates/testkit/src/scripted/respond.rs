@@ -321,6 +321,10 @@ fn ask(
                     let words = bedrock::count(&body, &model)?;
                     Ask::BedrockCount(model, words)
                 }
+                (model, bedrock::Action::Invoke) => {
+                    let answer = bedrock::embed(&body, &model)?;
+                    Ask::Embeddings(model, answer)
+                }
                 (model, action) => {
                     let stream = action == bedrock::Action::Stream;
                     Ask::Bedrock(bedrock::check(&body, model, stream)?)

@@ -20,6 +20,10 @@ use crate::{
     op::chat::{Extra, Raw, Request},
 };
 
+/// Fields of OpenAI's that no answer depends on.
+pub(super) const HINTS: &[&str] =
+    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
+
 /// Fields of a dialect that only its own providers honour and that the hub has no name for.
 const fn own(dialect: Dialect) -> &'static [&'static str] {
     match dialect {

@@ -14,6 +14,7 @@ pub(crate) mod fault;
 mod fields;
 pub(crate) mod figures;
 mod foreign;
+mod functions;
 pub mod gemini;
 mod json;
 pub mod oci;

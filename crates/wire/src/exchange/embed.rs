@@ -8,7 +8,7 @@ use crate::{
     Dialect, Operation,
     dialect::{self, embeddings},
     fault::{Fault, FaultKind},
-    op::embeddings::{Input, Request},
+    op::embeddings::{Input, Request, Response},
     provider::Embeds,
     refusal::Refusal,
     target::Target,
@@ -27,6 +27,8 @@ pub struct Embed {
     /// The model's name as the client is to see it.
     shown_model: Box<str>,
     ask: Option<Request>,
+    /// What is to be asked beside the first text.
+    others: Vec<Call>,
     usage: Option<Usage>,
     done: bool,
     dropped: Vec<String>,
@@ -41,6 +43,7 @@ impl Embed {
             form: to.provider.embeds,
             shown_model: shown_model.into(),
             ask: None,
+            others: Vec::new(),
             usage: None,
             done: false,
             dropped: Vec::new(),
@@ -63,24 +66,46 @@ impl Exchange for Embed {
         let mut ask = self.client()?.read(payload)?;
         ask.fill(&to.defaults)?;
         self.dropped.clear();
-        let body = self.provider()?.write(&ask, to, &mut self.dropped)?;
-        self.ask = Some(ask);
+        let provider = self.provider()?;
         let headers = head::headers(self.upstream, false, &[], to);
-        Ok(Call { path, headers, body: vec![body] })
+        let call = |body| Call { path: path.clone(), headers: headers.clone(), body: vec![body] };
+        let parts = if provider.one_a_call(to) { ask.texts_apart() } else { Vec::new() };
+        let first = parts.first().unwrap_or(&ask);
+        let first = call(provider.write(first, to, &mut self.dropped)?);
+        // What is dropped of one is dropped of all.
+        let others = parts.iter().skip(1).map(|part| provider.write(part, to, &mut Vec::new()));
+        self.others = others.map(|body| body.map(call)).collect::<Result<_, _>>()?;
+        self.ask = Some(ask);
+        Ok(first)
+    }
+
+    fn others(&mut self) -> Vec<Call> {
+        std::mem::take(&mut self.others)
     }
 
     fn reply(&mut self, body: Bytes) -> Result<Bytes, Malformed> {
-        let mut reply = self.provider()?.read(&body)?;
+        self.join(&[body])
+    }
+
+    fn join(&mut self, bodies: &[Bytes]) -> Result<Bytes, Malformed> {
+        let provider = self.provider()?;
         let Some(ask) = &self.ask else { return Err(Malformed::new("nothing was asked")) };
-        let (wanted, got) = (ask.input.count(), reply.vectors.len());
+        let mut vectors = Vec::with_capacity(ask.input.count());
+        let mut told = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            let reply = provider.read(body)?;
+            vectors.extend(reply.vectors);
+            told.push(reply.usage);
+        }
+        let (wanted, got) = (ask.input.count(), vectors.len());
         if wanted != got {
             return Err(Malformed::new(format!(
                 "the upstream answered {got} vectors to {wanted} texts"
             )));
         }
-        reply.model = self.shown_model.to_string();
-        let usage = reply.usage.unwrap_or_else(|| estimate(&ask.input));
-        reply.usage = Some(usage);
+        let usage = sum(told).unwrap_or_else(|| estimate(&ask.input));
+        let model = self.shown_model.to_string();
+        let reply = Response { model, vectors, usage: Some(usage) };
         let written = self.client()?.write(ask, &reply)?;
         self.usage = Some(usage);
         self.done = true;
@@ -122,6 +147,12 @@ impl Exchange for Embed {
     fn broken(&self, why: &Refusal, out: &mut BytesMut) {
         dialect::broken(self.surface, why, out);
     }
+}
+
+/// What several calls took, where each says it. Embeddings take input alone.
+fn sum(told: Vec<Option<Usage>>) -> Option<Usage> {
+    let told = told.into_iter().collect::<Option<Vec<_>>>()?;
+    told.into_iter().reduce(|sum, one| Usage { input: sum.input.saturating_add(one.input), ..one })
 }
 
 fn estimate(input: &Input) -> Usage {

@@ -90,6 +90,14 @@ impl Exchange for Listed {
         self.inner.reply(body)
     }
 
+    fn others(&mut self) -> Vec<Call> {
+        self.inner.others()
+    }
+
+    fn join(&mut self, bodies: &[Bytes]) -> Result<Bytes, Malformed> {
+        self.inner.join(bodies)
+    }
+
     fn follow(&mut self, body: &[u8], to: &Target) -> Result<Next, Fault> {
         self.inner.follow(body, to)
     }

@@ -110,11 +110,25 @@ pub enum CannotAsk {
 
 /// One request against one target. Made anew for every attempt.
 ///
-/// The order of calls is: `call` once; `follow` while there is a job; then either `reply` once, or `push` any number of times and
-/// `end` once. `usage`, `done` and `dropped` are true at any moment.
+/// The order of calls is: `call` once, then `others`; `follow` while there is a job; then `reply` once,
+/// or `join` where there were others, or `push` any number of times and `end` once. `usage`, `done` and `dropped` are true at any moment.
 pub trait Exchange: Send {
     /// The request for the upstream.
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk>;
+
+    /// What is to be asked beside `call`, in any order: a list for a provider that takes one item a
+    /// call. Each has an answer of its own, and all are given to `join`.
+    fn others(&mut self) -> Vec<Call> {
+        Vec::new()
+    }
+
+    /// [`Exchange::reply`] for the answers to `call` and to all `others`, in their order.
+    fn join(&mut self, bodies: &[Bytes]) -> Result<Bytes, Malformed> {
+        match bodies {
+            [body] => self.reply(body.clone()),
+            _ => Err(Malformed::new("several answers to one call")),
+        }
+    }
 
     /// A whole answer (status 2xx, not streamed) from the upstream's dialect into the client's.
     /// `Malformed` when it is not what the upstream's dialect says, an error object with status

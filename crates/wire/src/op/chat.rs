@@ -79,6 +79,15 @@ pub enum MaxTokens {
     Completion(u64),
 }
 
+impl Request {
+    /// How many of the messages stand before the client's own: Anthropic's `system` is the hub's first
+    /// message and none of the client's.
+    pub(crate) fn before_the_clients(&self) -> usize {
+        let first = self.messages.first().map(|message| message.role);
+        usize::from(self.surface == Dialect::Anthropic && first == Some(Role::System))
+    }
+}
+
 impl MaxTokens {
     /// The limit itself.
     pub const fn get(self) -> u64 {

@@ -46,6 +46,17 @@ pub enum Input {
     },
 }
 
+impl Request {
+    /// The request for each of its texts alone; none where there are tokens.
+    pub(crate) fn texts_apart(&self) -> Vec<Request> {
+        let Input::Texts { texts, form } = &self.input else { return Vec::new() };
+        let with = |texts| Input::Texts { texts, form: *form };
+        let empty = Request { input: with(Vec::new()), ..self.clone() };
+        let of = |text: &String| Request { input: with(vec![text.clone()]), ..empty.clone() };
+        texts.iter().map(of).collect()
+    }
+}
+
 impl Input {
     /// How many vectors are wanted.
     pub fn count(&self) -> usize {

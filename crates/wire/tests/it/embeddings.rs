@@ -129,11 +129,16 @@ fn snapshot(case: &str, surface: Dialect, who: &str, to: &Target) -> String {
         Err(_) => return out,
     };
     writeln!(out, "== call {}\n{}", called.path, pretty(&concat(&called.body))).unwrap();
+    let others = exchange.others();
+    for other in &others {
+        writeln!(out, "== beside {}\n{}", other.path, pretty(&concat(&other.body))).unwrap();
+    }
     if !exchange.dropped().is_empty() {
         writeln!(out, "== dropped {}", exchange.dropped().join(", ")).unwrap();
     }
     let Some(answer) = file(case, &format!("upstream.{who}.json")) else { return out };
-    match exchange.reply(answer) {
+    // Who is called for each text is given the same answer to each.
+    match exchange.join(&vec![answer; others.len() + 1]) {
         Ok(reply) => writeln!(out, "== reply\n{}", pretty(&reply)).unwrap(),
         Err(why) => writeln!(out, "== reply malformed: {why}").unwrap(),
     }

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 pub(super) use self::check::check;
 use super::{
+    embeddings,
     openai::fragments,
     refuse::Refuse,
     reply::{Reply, UsageSpec},
-    said::{Finish, PICTURE, Prompt, SOURCE_TITLE, SOURCE_URL, Said, pieces},
+    said::{Finish, PICTURE, Prompt, SOURCE_TITLE, SOURCE_URL, Said, count_words, pieces},
 };
 
 /// The models that exist at Bedrock alone.
@@ -22,6 +23,7 @@ const MODELS: &[&str] = &[
     "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     "anthropic.claude-3-haiku-20240307-v1:0",
     "amazon.nova-pro-v1:0",
+    "amazon.titan-embed-text-v2:0",
     "meta.llama3-3-70b-instruct-v1:0",
     "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6",
 ];
@@ -43,6 +45,8 @@ pub(super) enum Action {
     Stream,
     /// `count-tokens`
     Count,
+    /// `invoke`
+    Invoke,
 }
 
 /// The model in a path as it is sent, and what is to be done.
@@ -52,6 +56,7 @@ pub(super) fn named(path: &str) -> Option<(String, Action)> {
         "converse" => Action::Whole,
         "converse-stream" => Action::Stream,
         "count-tokens" => Action::Count,
+        "invoke" => Action::Invoke,
         _ => return None,
     };
     Some((decoded(model), action))
@@ -71,6 +76,25 @@ pub(super) fn count(body: &Value, model: &str) -> Result<u64, Refuse> {
         return Err(wrong());
     }
     Ok(check(converse, model.to_owned(), false)?.prompt.words.max(1))
+}
+
+/// Embeds one text, as Titan does: the only model that is known by its own format.
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html>
+pub(super) fn embed(body: &Value, model: &str) -> Result<Value, Refuse> {
+    if !model.starts_with("amazon.titan-embed-text-v2") {
+        return Err(shapes::invalid("The provided model identifier is invalid."));
+    }
+    if !only(body, &["inputText", "dimensions", "normalize", "embeddingTypes"]) {
+        return Err(shapes::invalid(
+            "Malformed input request: extraneous key is not permitted, please reformat your input and try again.",
+        ));
+    }
+    let text = body.get("inputText").and_then(Value::as_str).ok_or_else(|| {
+        shapes::invalid("Malformed input request: #: required key [inputText] not found, please reformat your input and try again.")
+    })?;
+    let dimensions = body.get("dimensions").and_then(Value::as_u64);
+    let vector = embeddings::vector(text, dimensions.unwrap_or(embeddings::DIMENSIONS));
+    Ok(json!({"embedding": vector, "inputTextTokenCount": count_words(text).max(1)}))
 }
 
 /// Whether an object has no other members.

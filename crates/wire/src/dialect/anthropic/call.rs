@@ -18,10 +18,6 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 /// figure).
 const ANSWER_BESIDE_THINKING: u64 = 4096;
 
-/// Fields of OpenAI's that the answer does not depend on.
-const OPENAI_HINTS: &[&str] =
-    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
-
 pub(super) fn write(
     ask: &Request,
     to: &Target,
@@ -358,7 +354,7 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
     }
     foreign::output(ask, sieve)?;
     for (name, raw) in foreign::fields(ask, &[], sieve)? {
-        if OPENAI_HINTS.contains(&&**name) {
+        if foreign::HINTS.contains(&&**name) {
             sieve.hint(name);
         } else if body.has(name) {
             sieve.refuse(name, "it would contradict another parameter")?;

@@ -53,9 +53,6 @@ const DEFAULTS: &[&str] = &[
     "top_k",
     "top_p",
 ];
-/// Fields of OpenAI's that the answer does not depend on.
-const OPENAI_HINTS: &[&str] =
-    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 /// Features of Claude's that Bedrock can be asked to switch on; it answers 400 to others.
 /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html>
 const BETAS: &[&str] = &[
@@ -400,7 +397,7 @@ impl Rest {
             }
             "context_management" if family.is_claude() => self.edits(raw, sieve),
             _ if SAVINGS.contains(&name) => sieve.hint(name),
-            _ if OPENAI_HINTS.contains(&name) => sieve.hint(name),
+            _ if foreign::HINTS.contains(&name) => sieve.hint(name),
             // For Google's bills.
             "labels" if surface == Dialect::Gemini => sieve.hint(name),
             _ if foreign::is_own(surface, name) => {

@@ -18,22 +18,6 @@ use crate::{
     target::Target,
 };
 
-/// Cohere's own fields, which pass from any client that knows them.
-const OWN: &[&str] = &[
-    "citation_options",
-    "documents",
-    "k",
-    "p",
-    "priority",
-    "raw_prompting",
-    "safety_mode",
-    "stop_sequences",
-    "strict_tools",
-];
-/// Fields of others that the answer does not depend on.
-const HINTS: &[&str] =
-    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
-
 pub(super) fn write(
     ask: &Request,
     to: &Target,
@@ -314,13 +298,13 @@ fn rest(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Can
     }
     foreign::output(ask, sieve)?;
     for (name, raw) in &ask.extra {
-        if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
+        if foreign::HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);
         } else if **name == *"thinking" && !is_string(raw) && !body.has("thinking") {
             foreign_thinking(raw, body)?;
         } else if body.has(name) {
             sieve.refuse(name, "it would contradict another parameter")?;
-        } else if ask.surface == Dialect::Cohere || OWN.contains(&&**name) {
+        } else if ask.surface == Dialect::Cohere || foreign::is_own(Dialect::Cohere, name) {
             body.raw(name, raw);
         } else {
             sieve.refuse(name, "cohere has no such parameter")?;

@@ -22,9 +22,7 @@ pub(super) fn write_all(
     out: &mut BytesMut,
 ) -> Result<(), CannotAsk> {
     let native = ask.surface == Dialect::Cohere;
-    // Anthropic's `system` is the hub's first message and none of the client's.
-    let first = ask.messages.first().map(|message| message.role);
-    let apart = usize::from(ask.surface == Dialect::Anthropic && first == Some(Role::System));
+    let apart = ask.before_the_clients();
     let mut done = Ok(());
     json::list(out, |list| {
         done = ask.messages.iter().enumerate().try_for_each(|(index, message)| {

@@ -46,6 +46,10 @@ impl Upstream for Bedrock {
         }
     }
 
+    fn one_a_call(&self, to: &Target) -> bool {
+        !to.model.contains("cohere.embed")
+    }
+
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
         let reply: Reply<'_> = serde_json::from_slice(body).map_err(|why| {
             Malformed::new(format!("the answer is not what bedrock sends: {why}"))

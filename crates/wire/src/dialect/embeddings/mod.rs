@@ -52,6 +52,11 @@ pub trait Upstream: Sync {
         to: &Target,
         dropped: &mut Vec<String>,
     ) -> Result<Bytes, CannotAsk>;
+    /// Whether a call embeds one text alone, so that a list takes several. `write` is then given one
+    /// text a time.
+    fn one_a_call(&self, _to: &Target) -> bool {
+        false
+    }
     /// An answer, into the hub.
     fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
 }

@@ -174,6 +174,10 @@ impl Upstream for Content {
         Ok(body.patched(to))
     }
 
+    fn one_a_call(&self, _to: &Target) -> bool {
+        true
+    }
+
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
         let reply: Embedded<'_> = serde_json::from_slice(body)
             .map_err(|why| Malformed::new(format!("the answer is not what vertex sends: {why}")))?;

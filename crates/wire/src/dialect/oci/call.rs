@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
 use super::{
-    check_function, enveloped, extent,
+    enveloped, extent,
     message::{self, say},
     rest, texts,
 };
@@ -13,12 +13,12 @@ use crate::{
     dialect::{
         body::Body,
         fields::{At, Fields, is_string, list, string},
-        json, openai, preset,
+        functions, json, openai, preset,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
     matrix::Dialect,
-    op::chat::{Format, MAX_BLOCKS, Request, Schema, Thinking, Tool, ToolChoice},
+    op::chat::{Format, MAX_BLOCKS, Request, Schema, Thinking, ToolChoice},
     target::Target,
 };
 
@@ -81,18 +81,10 @@ fn sampling(ask: &Request, body: &mut Body) {
 
 fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let mut functions = Vec::new();
-    for (index, tool) in ask.tools.iter().enumerate() {
-        match tool {
-            Tool::Function(function) => {
-                check_function(function, sieve)?;
-                functions.push(function);
-            }
-            Tool::Other { kind, .. } => {
-                let why = format!("oci has no tools of type `{kind}`");
-                sieve.refuse(&format!("tools[{index}]"), &why)?;
-            }
-        }
-    }
+    functions::each(ask, "oci", sieve, |function, _| {
+        functions.push(function);
+        Ok(())
+    })?;
     if !functions.is_empty() {
         body.put("tools", |out| {
             json::list(out, |list| {

@@ -15,16 +15,12 @@ mod reply;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{Decode, Upstream, body::Body, json, openai::cites, sieve::Sieve};
+use super::{Decode, Upstream, body::Body, json, openai::cites, sieve::Sieve, text};
 use crate::{
     exchange::{CannotAsk, Malformed},
-    op::chat::{Block, Function, Part, Request, Response, Stop},
+    op::chat::{Block, Part, Request, Response, Stop},
     target::Target,
 };
-
-/// Fields of others that the answer does not depend on.
-const HINTS: &[&str] =
-    &["cache_control", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 /// The dialect, for the models of all vendors but Cohere.
 #[derive(Debug, Clone, Copy)]
@@ -115,21 +111,6 @@ fn check_block(block: &Block, at: &str, sieve: &mut Sieve<'_>) -> Result<(), Can
     Ok(())
 }
 
-/// Names what neither format has a place for in a tool.
-fn check_function(function: &Function, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
-    if function.cache.is_some() {
-        sieve.hint("cache_control");
-    }
-    for (name, _) in function.extra.iter().filter(|(name, _)| **name != *"type") {
-        sieve.hint(&format!("tools[].{name}"));
-    }
-    if function.strict == Some(true) {
-        let why = "oci does not hold arguments to a schema";
-        sieve.refuse("tools[].function.strict", why)?;
-    }
-    Ok(())
-}
-
 /// The request's fields that have no place anywhere. Of the names in `own`, the first list's pass as
 /// they are, and the second's have been said already.
 fn rest(
@@ -145,7 +126,7 @@ fn rest(
         sieve.refuse(&format!("output_config.{name}"), "only anthropic has this parameter")?;
     }
     for (name, raw) in &ask.extra {
-        if HINTS.contains(&&**name) {
+        if text::HINTS.contains(&&**name) {
             sieve.hint(name);
         } else if said.contains(&&**name) {
             // Said, refused or dropped by name.

@@ -11,12 +11,12 @@ use crate::{
         anthropic::SAVINGS,
         body::Body,
         fields::{At, Fields},
-        foreign, json,
+        foreign, functions, json,
         sieve::Sieve,
     },
     exchange::CannotAsk,
     matrix::Dialect,
-    op::chat::{Format, Function, Request, Stop, Thinking, Tool, ToolChoice},
+    op::chat::{Format, Function, Request, Stop, Thinking, ToolChoice},
     target::Target,
 };
 
@@ -53,9 +53,6 @@ const OPTIONS: &[&str] = &[
 ];
 /// Ollama's own fields beside them, which pass from any client that knows them.
 const OWN: &[&str] = &["keep_alive", "shift", "think", "truncate"];
-/// Fields of others that the answer does not depend on.
-const HINTS: &[&str] =
-    &["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"];
 
 /// Members of `options`, each with its JSON text.
 #[derive(Default)]
@@ -169,18 +166,10 @@ fn texts(stop: &Stop) -> Bytes {
 
 fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), CannotAsk> {
     let mut functions = Vec::new();
-    for (index, tool) in ask.tools.iter().enumerate() {
-        match tool {
-            Tool::Function(function) => {
-                check_function(function, sieve)?;
-                functions.push(function);
-            }
-            Tool::Other { kind, .. } => {
-                let why = format!("ollama has no tools of type `{kind}`");
-                sieve.refuse(&format!("tools[{index}]"), &why)?;
-            }
-        }
-    }
+    functions::each(ask, "ollama", sieve, |function, _| {
+        functions.push(function);
+        Ok(())
+    })?;
     if ask.parallel_tools == Some(false) && !functions.is_empty() {
         sieve.refuse("parallel_tool_calls", "ollama may call several tools at once")?;
     }
@@ -196,20 +185,6 @@ fn tools(ask: &Request, sieve: &mut Sieve<'_>, body: &mut Body) -> Result<(), Ca
         body.put("tools", |out| {
             json::list(out, |list| functions.iter().for_each(|f| write_tool(list, f)));
         });
-    }
-    Ok(())
-}
-
-fn check_function(function: &Function, sieve: &mut Sieve<'_>) -> Result<(), CannotAsk> {
-    if function.cache.is_some() {
-        sieve.hint("cache_control");
-    }
-    for (name, _) in function.extra.iter().filter(|(name, _)| **name != *"type") {
-        sieve.hint(&format!("tools[].{name}"));
-    }
-    if function.strict == Some(true) {
-        let why = "ollama does not hold arguments to a schema";
-        sieve.refuse("tools[].function.strict", why)?;
     }
     Ok(())
 }
@@ -291,7 +266,7 @@ fn rest(
     foreign::output(ask, sieve)?;
     for (name, raw) in &ask.extra {
         let text = || Bytes::copy_from_slice(raw.get().as_bytes());
-        if HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
+        if foreign::HINTS.contains(&&**name) || SAVINGS.contains(&&**name) {
             sieve.hint(name);
         } else if **name == *"options" {
             own_options(raw, options)?;

@@ -171,9 +171,7 @@ pub(in crate::dialect) fn turns(
     ask: &Request,
     sieve: &mut Sieve<'_>,
 ) -> Result<Vec<Turn>, CannotAsk> {
-    // Anthropic's `system` is the hub's first message and none of the client's.
-    let first = ask.messages.first().map(|message| message.role);
-    let apart = usize::from(ask.surface == Dialect::Anthropic && first == Some(Role::System));
+    let apart = ask.before_the_clients();
     let mut turns = Vec::new();
     for (index, message) in ask.messages.iter().enumerate() {
         let at = index.saturating_sub(apart);

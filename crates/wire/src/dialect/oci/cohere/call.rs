@@ -8,13 +8,14 @@ use crate::{
     dialect::{
         body::Body,
         fields::{At, Fields, is_string},
+        functions,
         json::{self, Object},
-        oci::{check_function, enveloped, extent, rest, texts},
+        oci::{enveloped, extent, rest, texts},
         preset,
         sieve::Sieve,
     },
     exchange::{CannotAsk, Malformed},
-    op::chat::{Format, Function, Request, Thinking, Tool, ToolChoice},
+    op::chat::{Format, Function, Request, Thinking, ToolChoice},
     target::Target,
 };
 
@@ -94,18 +95,10 @@ fn tools(
     body: &mut Body,
 ) -> Result<(), CannotAsk> {
     let mut functions = Vec::new();
-    for (index, tool) in ask.tools.iter().enumerate() {
-        match tool {
-            Tool::Function(function) => {
-                check_function(function, sieve)?;
-                functions.push(Defined::of(function, index)?);
-            }
-            Tool::Other { kind, .. } => {
-                let why = format!("oci has no tools of type `{kind}`");
-                sieve.refuse(&format!("tools[{index}]"), &why)?;
-            }
-        }
-    }
+    functions::each(ask, "oci", sieve, |function, index| {
+        functions.push(Defined::of(function, index)?);
+        Ok(())
+    })?;
     if ask.parallel_tools == Some(false) && !functions.is_empty() {
         let why = "cohere's models at oci may call several tools at once";
         sieve.refuse("parallel_tool_calls", why)?;

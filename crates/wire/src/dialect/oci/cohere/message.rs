@@ -11,7 +11,6 @@ use crate::{
         text::text_of,
     },
     exchange::CannotAsk,
-    matrix::Dialect,
     op::chat::{Block, Message, Part, Request, Role, Source, ToolCall, ToolResult},
 };
 
@@ -39,9 +38,7 @@ struct Answered<'a> {
 
 impl<'a> Conversation<'a> {
     pub(super) fn of(ask: &'a Request, sieve: &mut Sieve<'_>) -> Result<Self, CannotAsk> {
-        // Anthropic's `system` is the hub's first message and none of the client's.
-        let first = ask.messages.first().map(|message| message.role);
-        let apart = usize::from(ask.surface == Dialect::Anthropic && first == Some(Role::System));
+        let apart = ask.before_the_clients();
         let mut turns: Vec<Turn<'_>> = Vec::new();
         let mut preamble: Option<String> = None;
         for (index, message) in ask.messages.iter().enumerate() {
