@@ -238,6 +238,6 @@ fn bounded(bytes: Bytes, cap: usize) -> Result<Bytes, Fault> {
     if bytes.len() > cap { Err(too_large(cap)) } else { Ok(bytes) }
 }
 
-fn too_large(cap: usize) -> Fault {
+pub(crate) fn too_large(cap: usize) -> Fault {
     Fault::new(FaultKind::BadResponse, format!("the answer has more than {cap} bytes"))
 }

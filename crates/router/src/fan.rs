@@ -16,13 +16,15 @@ use crate::{
     Answer, BoxFuture, Timeouts, UpstreamBody,
     answer::{self, MAX_WHOLE},
     attempt::Ask,
-    body::Watch,
+    body::{Watch, too_large},
     client::{Headers, UpstreamResponse},
     sign::{self, Desk},
 };
 
 /// Most calls of one request at a time.
 const AT_ONCE: usize = 8;
+/// Largest of their answers. All together are bounded as one answer is.
+const MAX_PART: usize = MAX_WHOLE / AT_ONCE;
 
 /// The time limits of an attempt.
 #[derive(Clone, Copy)]
@@ -74,6 +76,7 @@ async fn fanned(
 ) -> Result<(Answer, StatusCode, Headers), Fault> {
     let mut watch = clocks.watch();
     let mut bodies = Vec::with_capacity(calls.len());
+    let mut room = MAX_WHOLE;
     let mut head = None;
     let numbered = |(at, call)| async move { one(ask, to, call, clocks).await.map(|it| (at, it)) };
     let calls = stream::iter(calls.into_iter().enumerate());
@@ -83,6 +86,7 @@ async fn fanned(
         *token = part.token.or(token.take());
         match part.body {
             Ok(body) => {
+                room = room.checked_sub(body.len()).ok_or_else(|| too_large(MAX_WHOLE))?;
                 bodies.push((at, body));
                 head.get_or_insert((part.status, part.headers));
             }
@@ -120,7 +124,7 @@ async fn one(
     let UpstreamResponse { status, headers, body } = response;
     let mut body = UpstreamBody::new(body, clocks.watch());
     let body = match status.is_success() && !answer::is_packed(&headers) {
-        true => Ok(body.whole(MAX_WHOLE).await?),
+        true => Ok(body.whole(MAX_PART).await?),
         false => Err(body),
     };
     Ok(Part { status, headers, token, body })

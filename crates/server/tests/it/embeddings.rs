@@ -118,6 +118,17 @@ async fn a_list_is_asked_for_one_by_one_and_billed_as_one() {
     assert_eq!(upstream.hangups(), before + 7);
     let rows = crate::gate::rows(&gate, "", 3).await;
     assert!(rows.iter().any(|row| row["status"] == "failure" && row["spend"] == 0.0), "{rows:?}");
+
+    // What one text comes to is small, and so is all of it.
+    for (length, texts) in [(9 << 20, 2), (7 << 20, 10)] {
+        for _ in 0..texts {
+            upstream.script(Reply::raw(200, "application/json", vec![b' '; length]));
+        }
+        let body = json!({ "model": "titan", "input": vec!["x"; texts] });
+        let refused = embed(&gate, &key, &body).await;
+        assert_eq!(refused.status, 502, "{}", refused.text());
+        assert!(refused.text().contains("has more than"), "{}", refused.text());
+    }
 }
 
 #[tokio::test]

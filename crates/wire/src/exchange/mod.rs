@@ -110,8 +110,9 @@ pub enum CannotAsk {
 
 /// One request against one target. Made anew for every attempt.
 ///
-/// The order of calls is: `call` once, then `others`; `follow` while there is a job; then `reply` once,
-/// or `join` where there were others, or `push` any number of times and `end` once. `usage`, `done` and `dropped` are true at any moment.
+/// The order of calls is: `call` once, then `others`; `follow` while there is a job; then `reply`
+/// once, or `join` where there were others, or `push` any number of times and `end` once. `usage`,
+/// `done` and `dropped` are true at any moment.
 pub trait Exchange: Send {
     /// The request for the upstream.
     fn call(&mut self, payload: &Payload, to: &Target) -> Result<Call, CannotAsk>;
