@@ -106,7 +106,7 @@ fn halves(data: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Who asks, who is asked, what the fixtures call it, the model, and how the place spells it.
-pub(crate) const EMBEDS: [(Dialect, Dialect, &str, &str, Option<Embeds>); 16] = [
+pub(crate) const EMBEDS: [(Dialect, Dialect, &str, &str, Option<Embeds>); 17] = [
     (Dialect::Openai, Dialect::Cohere, "cohere", "embed-v4.0", None),
     (Dialect::Openai, Dialect::Gemini, "gemini", "gemini-embedding-001", None),
     (Dialect::Openai, Dialect::Ollama, "ollama", "nomic-embed-text", None),
@@ -135,6 +135,7 @@ pub(crate) const EMBEDS: [(Dialect, Dialect, &str, &str, Option<Embeds>); 16] = 
     (Dialect::Openai, Dialect::Openai, "huggingface", "BAAI/bge-m3", Some(Embeds::Features)),
     (Dialect::Openai, Dialect::Openai, "snowflake", "e5-base-v2", Some(Embeds::Cortex)),
     (Dialect::Openai, Dialect::Openai, "perplexity", "pplx-embed-v1-4b", Some(Embeds::Int8)),
+    (Dialect::Openai, Dialect::Oci, "oci", "cohere.embed-v4.0", None),
 ];
 
 /// What a client wants embedded, and what an upstream answers: what is sent on either side is JSON.

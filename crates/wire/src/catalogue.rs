@@ -24,6 +24,8 @@ use crate::{card::Card, provider::Provider};
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     providers: BTreeMap<String, Arc<Provider>>,
+    /// By their other names.
+    aliases: BTreeMap<String, Arc<Provider>>,
     /// Later ones lie over earlier ones.
     shelves: Vec<Shelf>,
 }
@@ -88,7 +90,12 @@ impl Catalogue {
         for (name, mut provider) in tables {
             check(&name, &provider)?;
             provider.name = name.as_str().into();
-            catalogue.providers.insert(name, Arc::new(provider));
+            let provider = Arc::new(provider);
+            catalogue.aliases.retain(|_, of| *of.name != *name);
+            for alias in &provider.aliases {
+                catalogue.aliases.insert(alias.clone(), Arc::clone(&provider));
+            }
+            catalogue.providers.insert(name, provider);
         }
         Ok(catalogue)
     }
@@ -113,9 +120,9 @@ impl Catalogue {
         catalogue
     }
 
-    /// The provider of this name.
+    /// The provider of this name, or else of this alias.
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
-        self.providers.get(name)
+        self.providers.get(name).or_else(|| self.aliases.get(name))
     }
 
     /// All providers, by name.
@@ -182,6 +189,11 @@ fn check(name: &str, provider: &Provider) -> Result<(), CatalogueError> {
     let wrong = |why: String| CatalogueError::Provider { provider: name.to_owned(), why };
     if name.is_empty() || name.contains('/') {
         return Err(wrong("a name has no slash in it".to_owned()));
+    }
+    if let Some(alias) =
+        provider.aliases.iter().find(|alias| alias.is_empty() || alias.contains('/'))
+    {
+        return Err(wrong(format!("the alias `{alias}` has a slash in it, or is empty")));
     }
     if provider.url.is_empty() && provider.url_env.is_empty() {
         return Err(wrong("expected `url`, or `url_env` to take it from".to_owned()));

@@ -228,6 +228,7 @@ pub fn upstream(
         }
         (Operation::Embeddings, Dialect::Cohere) => "/embed".into(),
         (Operation::Embeddings, Dialect::Ollama) => "/api/embed".into(),
+        (Operation::Embeddings, Dialect::Oci | Dialect::OciCohere) => "/actions/embedText".into(),
         (Operation::Embeddings, Dialect::Gemini) => {
             let model = model.strip_prefix("models/").unwrap_or(model);
             format!("/models/{}:batchEmbedContents", encoded(model)).into()

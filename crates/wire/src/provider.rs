@@ -16,6 +16,9 @@ pub struct Provider {
     /// The name before the slash of a model string; the table's name in the catalogue.
     #[serde(skip)]
     pub name: Arc<str>,
+    /// Other names before the slash that mean it, such as LiteLLM has for some.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Base URL with its version segment, without a slash at the end.
     pub url: String,
     /// Other base URLs of the same provider: who names one means it.

@@ -20,11 +20,12 @@ async fn gate(upstream: &ScriptedUpstream, more: &str) -> Tollgate {
         )
     };
     let config = format!(
-        "model_list:\n{}{}{}{}router_settings:\n  num_retries: 0\n",
+        "model_list:\n{}{}{}{}{}router_settings:\n  num_retries: 0\n",
         entry("llama", LLAMA),
         entry("cohere", COHERE),
         entry("gpt", "openai.gpt-5"),
         entry("own", ENDPOINT),
+        entry("embed", "cohere.embed-v4.0"),
     );
     binary()
         .config(config)
@@ -183,6 +184,27 @@ async fn errors_before_and_within_a_stream() {
         let events = answer.events();
         assert!(events[events.len() - 2].contains("\"error\""), "{events:?}");
     }
+}
+
+#[tokio::test]
+async fn texts_are_embedded() {
+    let upstream = ScriptedUpstream::start().await;
+    let gate = gate(&upstream, "").await;
+    let url = format!("{}/v1/embeddings", gate.url());
+    for (model, texts, calls) in [("embed", 3, 1), ("embed", 100, 2), ("own", 2, 1)] {
+        let texts: Vec<String> = (0..texts).map(|n| format!("text {n}")).collect();
+        let body = json!({ "model": model, "input": texts, "dimensions": 4 });
+        let before = upstream.requests().len();
+        let answer = post(&url, gate.master_key(), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["data"].as_array().unwrap().len(), texts.len());
+        assert_eq!(answer.json()["usage"]["prompt_tokens"], 2 * texts.len());
+        assert_eq!(upstream.requests().len() - before, calls);
+        assert_eq!(upstream.last().path, "/20231130/actions/embedText");
+        assert_eq!(upstream.last().json()["inputType"], "SEARCH_DOCUMENT");
+    }
+    let row = &rows(&gate, "", 3).await[0];
+    assert_eq!(row["spend"], 0.000_006, "{row}");
 }
 
 #[tokio::test]

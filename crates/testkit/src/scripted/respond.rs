@@ -55,7 +55,7 @@ impl Spelling {
             "/v2/chat" | "/v2/embed" => Spelling::Cohere,
             path if path.starts_with("/api/") => Spelling::Ollama,
             path if bedrock::named(path).is_some() => Spelling::Bedrock,
-            oci::PATH => Spelling::Oci,
+            oci::PATH | oci::EMBED_PATH => Spelling::Oci,
             path if path.starts_with("/messages") => Spelling::Anthropic,
             _ => Spelling::OpenAi,
         }
@@ -311,6 +311,10 @@ fn ask(
         }
         "/api/chat" => Ask::Ollama(ollama::check(&body)?),
         oci::PATH => Ask::Oci(oci::check(&body)?),
+        oci::EMBED_PATH => {
+            let (model, answer) = oci::embed(&body)?;
+            Ask::Embeddings(model, answer)
+        }
         "/api/embed" => {
             let (model, answer) = ollama::embed(&body)?;
             Ask::Embeddings(model, answer)

@@ -64,6 +64,32 @@ fn what_lies_over_a_card_hides_it() {
 }
 
 #[test]
+fn a_provider_has_other_names() {
+    let name = |catalogue: &Catalogue, name: &str| {
+        catalogue.provider(name).map(|found| (found.name.to_string(), found.url.clone()))
+    };
+    for (alias, of) in [
+        ("aiohttp_openai", "openai"),
+        ("vertex_ai_beta", "vertex_ai"),
+        ("sagemaker_nova", "sagemaker_chat"),
+    ] {
+        assert_eq!(name(builtin(), alias), name(builtin(), of), "{alias}");
+    }
+    let table = |name: &str, rest: &str| {
+        format!(
+            "[{name}]\nurl = \"https://{name}.example\"\nspeaks = {{ openai = \"\" }}\n{rest}\n"
+        )
+    };
+    let of = |name: &str| Some((name.to_owned(), format!("https://{name}.example")));
+    let two = builtin().overlay(&(table("one", "aliases = [\"it\"]") + &table("two", ""))).unwrap();
+    assert_eq!(name(&two, "it"), of("one"));
+    // A table of that name goes first, and what is replaced takes its aliases along.
+    assert_eq!(name(&two.overlay(&table("it", "")).unwrap(), "it"), of("it"));
+    assert_eq!(name(&two.overlay(&table("one", "")).unwrap(), "it"), None);
+    assert!(builtin().overlay(&table("one", "aliases = [\"a/b\"]")).is_err());
+}
+
+#[test]
 fn the_seed_provider() {
     let apertis = builtin().provider("apertis").unwrap();
     assert_eq!(&*apertis.name, "apertis");

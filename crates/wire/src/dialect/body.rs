@@ -150,6 +150,11 @@ impl Body {
         }
     }
 
+    /// Adds all fields of another.
+    pub(super) fn append(&mut self, mut other: Body) {
+        self.fields.append(&mut other.fields);
+    }
+
     /// Writes a field that the body does not have yet.
     pub(super) fn fill(&mut self, name: &str, value: Bytes) {
         if !self.has(name) {

@@ -69,7 +69,8 @@ impl Exchange for Embed {
         let provider = self.provider()?;
         let headers = head::headers(self.upstream, false, &[], to);
         let call = |body| Call { path: path.clone(), headers: headers.clone(), body: vec![body] };
-        let parts = if provider.one_a_call(to) { ask.texts_apart() } else { Vec::new() };
+        let most = provider.most_a_call(to).filter(|most| ask.input.count() > *most);
+        let parts = most.map(|most| ask.parts(most)).unwrap_or_default();
         let first = parts.first().unwrap_or(&ask);
         let first = call(provider.write(first, to, &mut self.dropped)?);
         // What is dropped of one is dropped of all.

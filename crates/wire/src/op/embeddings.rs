@@ -47,13 +47,13 @@ pub enum Input {
 }
 
 impl Request {
-    /// The request for each of its texts alone; none where there are tokens.
-    pub(crate) fn texts_apart(&self) -> Vec<Request> {
+    /// The request in parts of so many texts; none where there are tokens.
+    pub(crate) fn parts(&self, most: usize) -> Vec<Request> {
         let Input::Texts { texts, form } = &self.input else { return Vec::new() };
         let with = |texts| Input::Texts { texts, form: *form };
         let empty = Request { input: with(Vec::new()), ..self.clone() };
-        let of = |text: &String| Request { input: with(vec![text.clone()]), ..empty.clone() };
-        texts.iter().map(of).collect()
+        let of = |texts: &[String]| Request { input: with(texts.to_vec()), ..empty.clone() };
+        texts.chunks(most.max(1)).map(of).collect()
     }
 }
 

@@ -39,9 +39,12 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("jina", "jina_ai/jina-embeddings-v3", "api_key=k"),
     ("nova", "bedrock/amazon.nova-2-multimodal-embeddings-v1:0", AWS),
     ("marengo", "bedrock/us.twelvelabs.marengo-embed-3-0-v1:0", AWS),
+    ("oci", "oci/cohere.embed-v4.0", OCI),
+    ("oci_dedicated", "oci/ocid1.generativeaiendpoint.oc1.us-chicago-1.e1", OCI),
     ("marengo_2", "bedrock/twelvelabs.marengo-embed-2-7-v1:0", AWS),
 ];
 const VERTEX: &str = "api_key=k vertex_project=p1 vertex_location=europe-west1";
+const OCI: &str = "oci_user=u oci_fingerprint=f oci_tenancy=t oci_key=k oci_region=us-chicago-1 oci_compartment_id=ocid1.compartment.oc1..c1";
 const AWS: &str = "api_key=k aws_region_name=us-east-1";
 
 /// Everybody.
@@ -144,6 +147,30 @@ fn snapshot(case: &str, surface: Dialect, who: &str, to: &Target) -> String {
     }
     writeln!(out, "== {}", crate::golden::counts(&exchange.usage())).unwrap();
     out
+}
+
+#[test]
+fn long_lists_take_as_many_calls_as_they_must() {
+    let texts: Vec<String> = (0..200).map(|n| format!("text {n}")).collect();
+    let body = Bytes::from(serde_json::json!({ "model": "m", "input": texts }).to_string());
+    let calls = |who: &str| {
+        let (_, to) = everybody().into_iter().find(|(name, _)| *name == who).unwrap();
+        let mut exchange = asked(&to);
+        let first = exchange.call(&payload(body.clone()), &to).unwrap();
+        let calls: Vec<_> = [first].into_iter().chain(exchange.others()).collect();
+        let all: String = calls
+            .iter()
+            .map(|call| String::from_utf8(concat(&call.body).to_vec()).unwrap())
+            .collect();
+        // Each text once, and in order.
+        let places: Vec<_> = texts.iter().map(|text| all.find(&format!("\"{text}\""))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{who}");
+        calls.len()
+    };
+    let expected = [("openai", 1), ("gemini", 2), ("cohere", 3), ("cohere_bedrock", 3), ("oci", 3)];
+    for (who, expected) in expected.into_iter().chain([("titan", 200), ("nova", 200)]) {
+        assert_eq!(calls(who), expected, "{who}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
+        embeddings,
         refuse::{Fields, Refuse},
         said::{Prompt, count_words},
     },
@@ -68,9 +69,31 @@ const COHERE: &[&str] = &[
     "topP",
 ];
 
-pub(in super::super) fn check(body: &Value) -> Result<Ask, Refuse> {
+/// Checks a request for embeddings and gives the model and the answer.
+/// <https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/20231130/EmbedTextResult/EmbedText>
+pub(in super::super) fn embed(body: &Value) -> Result<(String, Value), Refuse> {
     let top = Fields::new(body, "")?;
-    only(&top, &["chatRequest", "compartmentId", "servingMode"])?;
+    let own = ["inputs", "inputType", "outputDimensions", "truncate", "isEcho", "embeddingTypes"];
+    only(&top, &[&own[..], &["compartmentId", "servingMode"]].concat())?;
+    let model = place(&top)?;
+    top.one_of("inputType", &["SEARCH_DOCUMENT", "SEARCH_QUERY", "CLASSIFICATION", "CLUSTERING"])?;
+    top.one_of("truncate", &["NONE", "START", "END"])?;
+    let dimensions = top.count("outputDimensions", 1)?.unwrap_or(embeddings::DIMENSIONS);
+    let inputs = top.required("inputs")?.as_array().filter(|list| (1..=96).contains(&list.len()));
+    let inputs = inputs.ok_or_else(|| wrong("inputs size must be between 1 and 96"))?;
+    let texts: Option<Vec<&str>> = inputs.iter().map(Value::as_str).collect();
+    let texts = texts.ok_or_else(|| wrong("inputs must be texts"))?;
+    let vectors: Vec<_> = texts.iter().map(|text| embeddings::vector(text, dimensions)).collect();
+    let counts: Vec<_> = texts.iter().map(|text| count_words(text).max(1)).collect();
+    let answer = json!({
+        "id": "scripted", "inputs": null, "embeddings": vectors, "modelId": model,
+        "modelVersion": "1.0", "inputTextTokenCounts": counts,
+    });
+    Ok((model, answer))
+}
+
+/// The model, of who pays and where it is served.
+fn place(top: &Fields<'_>) -> Result<String, Refuse> {
     if top.text("compartmentId")? != COMPARTMENT {
         return Err(Refuse::new(404, "Authorization failed or requested resource not found."));
     }
@@ -82,6 +105,13 @@ pub(in super::super) fn check(body: &Value) -> Result<Ask, Refuse> {
     if model.starts_with("ocid1.generativeaiendpoint.") != (serving == "DEDICATED") {
         return Err(wrong("servingMode does not fit the model"));
     }
+    Ok(model)
+}
+
+pub(in super::super) fn check(body: &Value) -> Result<Ask, Refuse> {
+    let top = Fields::new(body, "")?;
+    only(&top, &["chatRequest", "compartmentId", "servingMode"])?;
+    let model = place(&top)?;
     let request = Fields::new(top.required("chatRequest")?, "chatRequest")?;
     request.required("apiFormat")?;
     let format = match request.one_of("apiFormat", &["GENERIC", "COHERE"])? {

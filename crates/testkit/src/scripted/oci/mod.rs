@@ -7,7 +7,10 @@ mod sign;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-pub(super) use self::{check::check, sign::authorise};
+pub(super) use self::{
+    check::{check, embed},
+    sign::authorise,
+};
 use super::{
     openai::{fragments, set},
     refuse::Refuse,
@@ -18,11 +21,14 @@ pub use sign::{FINGERPRINT, TENANCY, USER, pem};
 
 /// Where the service answers.
 pub(super) const PATH: &str = "/20231130/actions/chat";
+/// Where it embeds.
+pub(super) const EMBED_PATH: &str = "/20231130/actions/embedText";
 /// The compartment that requests are for.
 pub const COMPARTMENT: &str = "ocid1.compartment.oc1..scripted";
 /// The models that exist at OCI alone.
 const MODELS: &[&str] = &[
     "cohere.command-a-03-2025",
+    "cohere.embed-v4.0",
     "meta.llama-3.3-70b-instruct",
     "ocid1.generativeaiendpoint.oc1.us-chicago-1.scripted",
     "openai.gpt-5",

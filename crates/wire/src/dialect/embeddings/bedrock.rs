@@ -46,8 +46,8 @@ impl Upstream for Bedrock {
         }
     }
 
-    fn one_a_call(&self, to: &Target) -> bool {
-        !to.model.contains("cohere.embed")
+    fn most_a_call(&self, to: &Target) -> Option<usize> {
+        Some(if to.model.contains("cohere.embed") { cohere::MOST_A_CALL } else { 1 })
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

@@ -22,6 +22,8 @@ use crate::{
 
 pub(super) struct Cohere;
 
+/// Most texts of a call. <https://docs.cohere.com/reference/embed>
+pub(super) const MOST_A_CALL: usize = 96;
 /// What the vectors are for must be said; this is what LiteLLM says where the client does not.
 const DEFAULT_TASK: &str = "search_document";
 
@@ -120,6 +122,10 @@ impl Upstream for Cohere {
         let own = ["truncate", "max_tokens", "priority"];
         rest(ask, &own, "cohere", &mut sieve, |name, raw| body.raw(name, raw))?;
         Ok(body.patched(to))
+    }
+
+    fn most_a_call(&self, _to: &Target) -> Option<usize> {
+        Some(MOST_A_CALL)
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

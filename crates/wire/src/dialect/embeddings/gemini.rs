@@ -55,6 +55,11 @@ impl Upstream for Gemini {
         Ok(body.patched(to))
     }
 
+    /// Google answers 400 to more: "at most 100 requests can be in one batch".
+    fn most_a_call(&self, _to: &Target) -> Option<usize> {
+        Some(100)
+    }
+
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {
         let reply: Reply<'_> = serde_json::from_slice(body)
             .map_err(|why| Malformed::new(format!("the answer is not what gemini sends: {why}")))?;

@@ -7,6 +7,7 @@ mod cortex;
 mod features;
 mod gemini;
 mod int8;
+mod oci;
 mod ollama;
 mod openai;
 #[cfg(test)]
@@ -52,10 +53,9 @@ pub trait Upstream: Sync {
         to: &Target,
         dropped: &mut Vec<String>,
     ) -> Result<Bytes, CannotAsk>;
-    /// Whether a call embeds one text alone, so that a list takes several. `write` is then given one
-    /// text a time.
-    fn one_a_call(&self, _to: &Target) -> bool {
-        false
+    /// Most texts of a call, where a longer list takes several. `write` is then given no more.
+    fn most_a_call(&self, _to: &Target) -> Option<usize> {
+        None
     }
     /// An answer, into the hub.
     fn read(&self, body: &[u8]) -> Result<Response, Malformed>;
@@ -86,7 +86,7 @@ pub fn upstream(dialect: Dialect, form: Option<Embeds>) -> Option<&'static dyn U
         (None, Dialect::Ollama) => &ollama::Ollama,
         (None, Dialect::Bedrock) => &bedrock::Bedrock,
         (None, Dialect::Anthropic | Dialect::Responses | Dialect::Completions) => return None,
-        (None, Dialect::Oci | Dialect::OciCohere) => return None,
+        (None, Dialect::Oci | Dialect::OciCohere) => &oci::Oci,
         (None, Dialect::Tgi | Dialect::WatsonxText | Dialect::Replicate) => return None,
     })
 }

@@ -174,8 +174,8 @@ impl Upstream for Content {
         Ok(body.patched(to))
     }
 
-    fn one_a_call(&self, _to: &Target) -> bool {
-        true
+    fn most_a_call(&self, _to: &Target) -> Option<usize> {
+        Some(1)
     }
 
     fn read(&self, body: &[u8]) -> Result<Response, Malformed> {

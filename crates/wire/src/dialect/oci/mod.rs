@@ -48,15 +48,21 @@ impl Upstream for Oci {
 /// The whole body around a model's request.
 fn enveloped(mut request: Body, to: &Target) -> Bytes {
     request.apply_patches(to);
-    let compartment = request.take("compartmentId");
+    let mut body = envelope(&mut request, to);
+    body.fill("chatRequest", request.written());
+    body.written()
+}
+
+/// Who pays and where it is served, out of a request whose patches are applied.
+pub(super) fn envelope(request: &mut Body, to: &Target) -> Body {
+    let mut body = Body::default();
     let endpoint = request.take("endpointId");
     let serving = request.take("servingType");
-    let mut out = BytesMut::new();
-    json::object(&mut out, |o| {
-        if let Some(compartment) = compartment {
-            o.key("compartmentId").put_slice(&compartment);
-        }
-        o.object("servingMode", |o| {
+    if let Some(compartment) = request.take("compartmentId") {
+        body.fill("compartmentId", compartment);
+    }
+    body.put("servingMode", |out| {
+        json::object(out, |o| {
             if serving.as_deref() == Some(br#""DEDICATED""#) {
                 o.text("servingType", "DEDICATED");
                 match endpoint {
@@ -68,9 +74,8 @@ fn enveloped(mut request: Body, to: &Target) -> Bytes {
                 o.text("modelId", &to.model);
             }
         });
-        o.key("chatRequest").put_slice(&request.written());
     });
-    out.freeze()
+    body
 }
 
 /// Asks for a stream that ends with its figures, and for so many tokens.
