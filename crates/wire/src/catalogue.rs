@@ -130,14 +130,24 @@ impl Catalogue {
         self.providers.values()
     }
 
-    /// The card of a model at a provider, read anew each time.
+    /// The card of a model at a provider, or else at the one that [lends](Provider::cards) it its
+    /// cards; read anew each time.
     pub fn card(&self, provider: &str, model: &str) -> Option<Arc<Card>> {
-        self.shelves.iter().rev().find_map(|shelf| shelf.card(provider, model)).map(Arc::new)
+        self.sources(provider).find_map(|source| {
+            self.shelves.iter().rev().find_map(|shelf| shelf.card(source, model)).map(Arc::new)
+        })
     }
 
-    /// Whether there is a card of a model at a provider.
+    /// Whether there is a card of a model at a provider, its lender's included.
     pub fn has_card(&self, provider: &str, model: &str) -> bool {
-        self.shelves.iter().rev().any(|shelf| shelf.has(provider, model))
+        self.sources(provider)
+            .any(|source| self.shelves.iter().rev().any(|shelf| shelf.has(source, model)))
+    }
+
+    /// Whose cards are a provider's, its own first.
+    fn sources<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a str> {
+        let lender = self.providers.get(provider).and_then(|found| found.cards.as_deref());
+        std::iter::once(provider).chain(lender)
     }
 
     /// All cards, read one by one: by provider and name, those laid over the others first.
@@ -163,11 +173,21 @@ impl Catalogue {
         lines.into_iter().flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// The cards of a provider's models.
+    /// The cards of a provider's models, its lender's included.
     pub fn cards_of(&self, provider: &str) -> impl Iterator<Item = Arc<Card>> {
-        let start = shelf::provider_member(provider);
-        let found = self.lines().filter(move |line| line.starts_with(&*start));
-        found.filter_map(|line| line::read(line).ok()).map(Arc::new)
+        let mut starts = self.sources(provider).map(shelf::provider_member);
+        let (own, lent) = (starts.next(), starts.next());
+        let of = |start: Option<String>| {
+            let found = self.lines().filter(move |line| {
+                start.as_ref().is_some_and(|start| line.starts_with(start.as_str()))
+            });
+            found.filter_map(|line| line::read(line).ok()).map(Arc::new)
+        };
+        let provider = provider.to_owned();
+        let has = move |card: &Arc<Card>| {
+            self.shelves.iter().any(|shelf| shelf.has(&provider, &card.name))
+        };
+        of(own).chain(of(lent).filter(move |card| !has(card)))
     }
 
     /// The lines of all cards that no later shelf has another one of.

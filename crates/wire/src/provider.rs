@@ -19,6 +19,10 @@ pub struct Provider {
     /// Other names before the slash that mean it, such as LiteLLM has for some.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// The provider whose model cards, and so whose prices, are its too where it has none of its own:
+    /// the same place under another name.
+    #[serde(default)]
+    pub cards: Option<String>,
     /// Base URL with its version segment, without a slash at the end.
     pub url: String,
     /// Other base URLs of the same provider: who names one means it.

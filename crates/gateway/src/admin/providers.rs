@@ -32,13 +32,17 @@ pub fn list(catalogue: &Catalogue, env: &dyn Fn(&str) -> Option<String>) -> Vec<
     for card in catalogue.cards() {
         *models.entry(card.provider.clone()).or_default() += 1;
     }
+    let count = |provider: &Provider| {
+        let lent = provider.cards.as_ref().and_then(|lender| models.get(lender));
+        models.get(&*provider.name).or(lent).copied().unwrap_or(0)
+    };
     let set = |name: &&String| env(name).is_some_and(|value| !value.trim().is_empty());
     catalogue
         .providers()
         .map(|provider| Listed {
             provider: Arc::clone(provider),
             key: provider.key_env.iter().find(set).cloned(),
-            models: models.get(&*provider.name).copied().unwrap_or(0),
+            models: count(provider),
         })
         .collect()
 }

@@ -273,3 +273,19 @@ async fn a_cohere_client_is_refused_in_its_own_words() {
     assert_eq!(last["delta"]["finish_reason"], "ERROR");
     assert!(last["delta"]["error"].is_string());
 }
+
+/// The prices of `cohere/…` are those of `cohere_chat/…`, LiteLLM's other name of it.
+#[tokio::test]
+async fn what_has_no_price_of_its_own_is_priced_by_the_catalogue() {
+    let upstream = upstream(&[]).await;
+    let config = format!(
+        "model_list:\n  - model_name: a\n    litellm_params:\n      \
+         model: cohere_chat/{MODEL}\n      api_base: {}/v2\n      api_key: {UPSTREAM_KEY}\n",
+        upstream.url()
+    );
+    let gate = binary().config(config).start().await;
+    let answer = chat(&gate, gate.master_key(), &hello("a")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    // 2 tokens in at $2.50 and 4 out at $10 a million.
+    assert_eq!(rows(&gate, "", 1).await[0]["spend"], 0.000_045);
+}

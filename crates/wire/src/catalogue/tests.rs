@@ -90,6 +90,33 @@ fn a_provider_has_other_names() {
 }
 
 #[test]
+fn a_place_under_another_name_has_the_same_prices() {
+    for (name, of, model) in [
+        ("cohere_chat", "cohere", "command-a-03-2025"),
+        ("text-completion-openai", "openai", "gpt-3.5-turbo-instruct"),
+        ("ai21_chat", "ai21", "jamba-large-1.7"),
+        ("oci_openai", "oci", "xai.grok-4"),
+    ] {
+        let card = builtin().card(of, model);
+        assert!(card.as_ref().is_some_and(|card| card.rates.is_some()), "{of}/{model}");
+        assert_eq!(builtin().card(name, model), card, "{name}");
+        assert!(builtin().has_card(name, model));
+        assert_eq!(builtin().cards_of(name).count(), builtin().cards_of(of).count(), "{name}");
+    }
+    // Its own card goes first, and is listed once.
+    let line = r#"{"provider":"cohere_chat","name":"command-a-03-2025","input":"1","output":"2"}"#;
+    let overlaid = builtin().overlay_models(line).unwrap();
+    assert_eq!(overlaid.card("cohere_chat", "command-a-03-2025").unwrap().provider, "cohere_chat");
+    assert_eq!(overlaid.card("cohere", "command-a-03-2025").unwrap().provider, "cohere");
+    assert_eq!(overlaid.cards_of("cohere_chat").count(), builtin().cards_of("cohere").count());
+    // Every provider that lends its cards is one.
+    for provider in builtin().providers() {
+        let lender = provider.cards.as_deref();
+        assert!(lender.is_none_or(|lender| builtin().provider(lender).is_some()), "{lender:?}");
+    }
+}
+
+#[test]
 fn the_seed_provider() {
     let apertis = builtin().provider("apertis").unwrap();
     assert_eq!(&*apertis.name, "apertis");

@@ -84,7 +84,11 @@ fn providers(page: &mut String) {
     for provider in providers {
         let speaks: Vec<&str> = provider.speaks.keys().map(|dialect| dialect.name()).collect();
         let ops: Vec<&str> = provider.ops.iter().map(|operation| operation.name()).collect();
-        let own = models.iter().filter(|(name, _)| **name == *provider.name).count();
+        let of = |whose: &str| models.iter().filter(|(name, _)| **name == *whose).count();
+        let own = match (of(&provider.name), provider.cards.as_deref()) {
+            (0, Some(lender)) => of(lender),
+            (own, _) => own,
+        };
         let key = provider.key_env.first().map(|name| format!("`{name}`")).unwrap_or_default();
         let (speaks, ops, name) = (speaks.join(", "), ops.join(", "), &provider.name);
         writeln!(page, "| {name} | {speaks} | {ops} | {own} | {key} |").unwrap();
