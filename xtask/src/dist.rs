@@ -11,7 +11,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::bench;
 
@@ -21,6 +21,8 @@ pub(crate) struct Args {}
 
 /// What the benchmark needs beside Tollgate.
 const TOOLS: [&str; 2] = ["bench-load", "bench-upstream"];
+
+const NO_PROFDATA: &str = "llvm-profdata is missing; `rustup component add llvm-tools` installs it";
 
 pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
     let root = bench::root()?;
@@ -33,16 +35,13 @@ pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
 
 /// What is missing to build it, and how to get it.
 pub(crate) fn missing() -> anyhow::Result<Option<&'static str>> {
-    let missing = "llvm-profdata is missing; `rustup component add llvm-tools` installs it";
-    Ok((!Rustc::ask()?.profdata.exists()).then_some(missing))
+    Ok((!Rustc::ask()?.profdata.exists()).then_some(NO_PROFDATA))
 }
 
 /// Builds it; gives its path.
 pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(missing) = missing()? {
-        bail!(missing);
-    }
     let rustc = Rustc::ask()?;
+    ensure!(rustc.profdata.exists(), NO_PROFDATA);
     let tools = bench::build(root, &TOOLS)?;
     let folder = tools.parent().context("a target folder")?.join("pgo");
     let counts = folder.join("counts");

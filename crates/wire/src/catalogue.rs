@@ -97,6 +97,14 @@ impl Catalogue {
             }
             catalogue.providers.insert(name, provider);
         }
+        for provider in catalogue.providers.values() {
+            if let Some(lender) = &provider.cards
+                && !catalogue.providers.contains_key(lender)
+            {
+                let why = format!("`cards` names no provider: `{lender}`");
+                return Err(CatalogueError::Provider { provider: provider.name.to_string(), why });
+            }
+        }
         Ok(catalogue)
     }
 

@@ -27,9 +27,9 @@ fn kept(rates: Option<Rates>, prompt_bytes: u64, output: u64) -> Kept {
     Kept { answer: "resp_1".to_owned(), row, card, prompt_bytes, output }
 }
 
-/// As a process that has died wrote it, and the next one reads it.
-fn read_back(kept: &Kept) -> Kept {
-    let pending = Pending {
+/// As it is written down.
+fn pending(kept: &Kept) -> Pending {
+    Pending {
         id: kept.row.id,
         answer: String::new(),
         key: None,
@@ -38,8 +38,12 @@ fn read_back(kept: &Kept) -> Kept {
         deadline_us: 0,
         missed: 0,
         detail: kept.write(),
-    };
-    Kept::of(&pending).unwrap()
+    }
+}
+
+/// As a process that has died wrote it, and the next one reads it.
+fn read_back(kept: &Kept) -> Kept {
+    Kept::of(&pending(kept)).unwrap()
 }
 
 fn ended(how: How, usage: Usage) -> Ended {
@@ -96,16 +100,7 @@ fn what_another_version_wrote_is_read() {
 
 #[test]
 fn what_was_changed_by_hand_is_left_alone() {
-    let mut pending = Pending {
-        id: Uuid::nil(),
-        answer: String::new(),
-        key: None,
-        held: Default::default(),
-        due_us: 0,
-        deadline_us: 0,
-        missed: 0,
-        detail: kept(None, 0, 0).write(),
-    };
+    let mut pending = pending(&kept(None, 0, 0));
     assert!(Kept::of(&pending).is_some());
     pending.detail.truncate(20);
     assert!(Kept::of(&pending).is_none());
